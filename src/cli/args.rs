@@ -111,6 +111,9 @@ pub enum Command {
     /// Read and control tasks of all agents.
     #[command(subcommand)]
     Task(Task),
+    /// Show the rules of routing, explain a decision, or check the rules.
+    #[command(subcommand)]
+    Route(Route),
     /// List tasks that need an operator, oldest first.
     Inbox(Scope),
     /// List open problems with the next step of each; take or mute them.
@@ -324,11 +327,63 @@ pub struct Login {
     pub a2a_version: Option<String>,
 }
 
+/// Agents that the router chooses from.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RouteTarget {
+    /// Let the router choose an agent with this skill; with -a, the skill that is wanted there.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["tag", "route"])]
+    pub skill: Option<String>,
+    /// Let the router choose an agent with a skill that has this tag.
+    #[arg(long, value_name = "TAG", conflicts_with = "route")]
+    pub tag: Option<String>,
+    /// Use the rules of this route.
+    #[arg(long, value_name = "NAME")]
+    pub route: Option<String>,
+}
+
+/// `route …`
+#[derive(Subcommand, Debug)]
+pub enum Route {
+    /// List the rules in order.
+    List,
+    /// Show where a message would go now and why, or why a job went where it did.
+    Explain(Explain),
+    /// Find rules that can never decide and rules that name no agent of the fleet.
+    Check,
+}
+
+/// `route explain`
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// Message text.
+    #[arg(value_name = "TEXT", conflicts_with = "job")]
+    pub text: Option<String>,
+    /// Explain the decisions about this job: its id, or the id of its task.
+    #[arg(long, value_name = "REF")]
+    pub job: Option<String>,
+    #[command(flatten)]
+    pub target: RouteTarget,
+    /// Data part from a JSON file, or - for standard input; may be repeated.
+    #[arg(long, value_name = "PATH|-")]
+    pub data: Vec<String>,
+    /// Message metadata as a JSON object.
+    #[arg(long, value_name = "JSON")]
+    pub metadata: Option<String>,
+    /// Conversation (A2A contextId) of the message.
+    #[arg(long, value_name = "ID")]
+    pub context_id: Option<String>,
+    /// Caller of the message.
+    #[arg(long, value_name = "NAME")]
+    pub caller: Option<String>,
+}
+
 /// `send`
 #[derive(Args, Debug)]
 pub struct Send {
     #[command(flatten)]
-    pub target: Target,
+    pub target: OptionalTarget,
+    #[command(flatten)]
+    pub route: RouteTarget,
     /// Message text, sent as one text part.
     #[arg(value_name = "TEXT")]
     pub message: Option<String>,
@@ -353,6 +408,12 @@ pub struct Send {
     /// Task to continue, for example to answer its question.
     #[arg(long, value_name = "ID", env = "A2ACLI_TASK_ID")]
     pub task_id: Option<String>,
+    /// Time after which nothing more is tried, counted from now [default: that of the route].
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    pub deadline: Option<std::time::Duration>,
+    /// Priority in the queue, 0 to 9; higher ones leave first [default: that of the route, otherwise 5].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub priority: Option<u8>,
     /// Print events as they arrive; JSON Lines with -o json.
     #[arg(long)]
     pub stream: bool,
@@ -429,6 +490,10 @@ pub enum Task {
         #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
         timeout: std::time::Duration,
     },
+    /// Try a job again after its last attempt ended without a result: at another agent, or at the one that --to names.
+    Retry(Again),
+    /// Move a job to another agent: cancel its task, and send it there once the task was seen to end.
+    Reroute(Again),
     /// Resend an uncertain attempt with the same message id.
     Resend {
         /// Id of the attempt or its job, as shown by `inbox` and `task list`.
@@ -450,6 +515,23 @@ pub enum Task {
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
+}
+
+/// `task retry` and `task reroute`
+#[derive(Args, Debug)]
+pub struct Again {
+    /// Id of the job, of an attempt of it, or of its task.
+    #[arg(value_name = "ID")]
+    pub attempt: String,
+    /// Agent to send it to [default: the router chooses, agents that were not tried first].
+    #[arg(long, value_name = "NAME")]
+    pub to: Option<String>,
+    /// Reason, recorded in the job's history.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// Maximum time to wait [default: no limit].
+    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
+    pub timeout: Option<std::time::Duration>,
 }
 
 /// A list of one agent or of all.

@@ -15,6 +15,9 @@ mod preferences;
 mod problems;
 mod protocol_json;
 mod registry;
+mod reload;
+mod reroute;
+mod route;
 mod send;
 mod serve;
 mod session;
@@ -104,6 +107,7 @@ async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Resu
         Some(Command::Card(args)) => card::run(global, args, out).await,
         Some(Command::Send(args)) => send::run(global, *args, out).await,
         Some(Command::Task(args)) => task::run(global, args, out).await,
+        Some(Command::Route(args)) => route::run(global, args, out).await,
         Some(Command::Inbox(args)) => inbox::run(global, args, out).await,
         Some(Command::Metrics(args)) => metrics::run(global, args, out).await,
         Some(Command::Problems(args)) => problems::run(global, args, out).await,

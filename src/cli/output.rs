@@ -101,7 +101,9 @@ impl Failure {
             Cause::Unsaved(_) => (1, "QUARTERDECK_ERR_UNSAVED"),
             Cause::NotServed(_) => (1, "QUARTERDECK_ERR_LISTEN"),
             Cause::Interface(cause) => return Self::from_cause(cause),
+            Cause::Deadline(_) | Cause::Overdue(_) => (5, "A2ACLI_ERR_TIMEOUT"),
             Cause::Stopping
+            | Cause::TaskEnded(_)
             | Cause::Unsupported(_)
             | Cause::Failing(_)
             | Cause::TasksFailing { .. }

@@ -3,13 +3,15 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use base64::Engine as _;
 use tokio::time::Instant;
 
-use super::args::{Global, Send as Args, Target};
+use super::args::{Global, Login, Send as Args};
 use super::output::{Failure, Printer};
-use super::session::{AgentReference, Session, Setup, find_agent, resolve_reference};
+use super::route;
+use super::session::{AgentReference, Session, Setup, find_agent, probed, resolve_reference};
 use super::watched_task::WatchedTask;
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, TaskId};
 use crate::domain::intent::{self, Intent, Receipt};
@@ -17,37 +19,50 @@ use crate::domain::job::Attempt;
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::limits;
+use crate::domain::route::Target;
 use crate::domain::state::snapshot::Snapshot;
 use crate::net::regular_file;
 use crate::store::record::Record;
 
+/// The time in which every agent is probed, so that their skills are known.
+const FIND: Duration = Duration::from_secs(10);
 /// What a request holds beside the parts of its message, in bytes: ids, metadata, names.
 const BESIDE_PARTS: usize = 1024 * 1024;
 
 pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
+    let setup = Setup::load(global)?;
+    has_target(&setup, &args)?;
     let parts = parts(&args)?;
     let metadata = metadata(args.metadata.as_deref())?;
-    let setup = Setup::load(global)?;
     // Only a message that continues a task needs tasks that have ended.
     let setup = if args.task_id.is_some() { setup } else { setup.of_open_tasks() };
     if setup.read_only {
         return Err(Failure::from_refusal(&intent::Refusal::ReadOnly));
     }
-    let (session, agent) = reach(&setup, &args.target).await?;
+    let (session, to) = destination(&setup, &args).await?;
     let context = args.context_id.as_deref().map(ContextId::from);
     let task = args.task_id.as_deref().map(TaskId::from);
-    let intent = match known_task(&session, agent, task.as_ref(), context.as_ref())? {
+    let known = match &to {
+        Target::Agent(agent) => known_task(&session, *agent, task.as_ref(), context.as_ref())?,
+        Target::Skill(_) | Target::Tag(_) | Target::Route(_) | Target::Any => None,
+    };
+    let intent = match known {
         Some(attempt) => Intent::Answer { attempt, parts, metadata },
         None => Intent::Send(Box::new(intent::Send {
             context,
             task,
             metadata,
-            ..intent::Send::new(agent, parts)
+            deadline: args.deadline,
+            priority: args.priority,
+            skill: args.route.skill.as_deref().map(Into::into),
+            ..intent::Send::to(to, parts)
         })),
     };
+    // An answer is about its own attempt, whatever the job does later.
+    let is_answer = matches!(intent, Intent::Answer { .. });
     let receipt = session.handle.submit(intent).await.map_err(|refusal| Failure::from_refusal(&refusal));
     let (job, attempt) = match receipt {
-        Ok(Receipt::Taken { job, attempt }) => (job, attempt),
+        Ok(Receipt::Taken { job, attempt }) => (job, attempt.filter(|_| is_answer)),
         Ok(_) => return Err(Failure::internal("the engine took it as something else")),
         Err(failure) => {
             session.close(false).await;
@@ -60,7 +75,7 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
         job,
         attempt,
         login: args.target.login.clone(),
-        reference: Some(args.target.agent.clone()),
+        reference: args.target.agent.clone(),
         known: 0,
         printed: 0,
         detail: Detail::default(),
@@ -80,17 +95,51 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
     code
 }
 
+/// Without rules, somebody has to be named.
+fn has_target(setup: &Setup, args: &Args) -> Result<(), Failure> {
+    let named = args.target.agent.is_some() || route::target(&args.route).is_some();
+    if named || !setup.fleet.routes.rules.is_empty() {
+        return Ok(());
+    }
+    let what =
+        "the message has no target: name an agent with --agent-card <REF>, or a skill with --skill <ID>";
+    Err(Failure::usage(what).hint("a fleet with [[fleet.NAME.routes]] needs none: its rules decide"))
+}
+
+/// Where the message goes, and an engine that knows it.
+async fn destination(setup: &Setup, args: &Args) -> Result<(Session, Target), Failure> {
+    if let Some(reference) = &args.target.agent {
+        if args.route.tag.is_some() || args.route.route.is_some() {
+            return Err(Failure::usage(
+                "-a names one agent, and --tag and --route let the router choose one: write one of them",
+            ));
+        }
+        let (session, agent) = reach(setup, reference, &args.target.login).await?;
+        return Ok((session, Target::Agent(agent)));
+    }
+    let to = route::target(&args.route);
+    if args.task_id.is_some() {
+        return Err(Failure::usage(
+            "a message to a task goes to the agent that has it: name that agent with -a",
+        ));
+    }
+    let session = Session::open(setup, &[], &args.target.login, false).await?;
+    // An engine that has just started does not know yet who has which skill.
+    probed(&session.handle, None, FIND).await;
+    Ok((session, to.unwrap_or(Target::Any)))
+}
+
 /// Resolves an agent reference: its id, and an engine that knows it.
-pub(super) async fn reach(setup: &Setup, target: &Target) -> Result<(Session, AgentId), Failure> {
-    let (session, reference) = match resolve_reference(setup, &target.agent).await? {
-        AgentReference::Fleet(name) => (Session::open(setup, &[], &target.login, false).await?, name),
+pub(super) async fn reach(setup: &Setup, target: &str, login: &Login) -> Result<(Session, AgentId), Failure> {
+    let (session, reference) = match resolve_reference(setup, target).await? {
+        AgentReference::Fleet(name) => (Session::open(setup, &[], login, false).await?, name),
         AgentReference::Running(session, key) => {
             let id = session.handle.snapshot().agents.get(key).map(|agent| agent.id);
             return Ok((session, id.ok_or_else(|| Failure::internal("the agent has gone"))?));
         }
         AgentReference::Direct(reference) => {
             let url = super::session::card_url(&reference)?;
-            (Session::direct(setup, &reference, &target.login)?, url)
+            (Session::direct(setup, &reference, login)?, url)
         }
     };
     let id = find_agent(&session.handle.snapshot(), &reference).map(|(_, agent)| agent.id);
@@ -221,7 +270,7 @@ fn file_part(file: &str) -> Result<Part, Failure> {
     })
 }
 
-fn data_part(data: &str) -> Result<Part, Failure> {
+pub(super) fn data_part(data: &str) -> Result<Part, Failure> {
     let text = if data == "-" {
         let mut text = String::new();
         std::io::stdin()

@@ -115,6 +115,7 @@ impl Setup {
             // Only an engine with a webhook notifies.
             notify_from: None,
             objectives: self.fleet.objectives.clone(),
+            routes: self.fleet.routes.clone().into(),
             minimum_versions: self.config.minimum_versions.clone(),
             operator: self.config.operator.as_str().into(),
             ..Rules::default()
@@ -324,6 +325,9 @@ impl Session {
         };
         let engine = Engine::start_with(options, made_up.unwrap_or_default())
             .map_err(|error| store_failure(&error))?;
+        if let Some(file) = setup.config.file.clone().filter(|_| lasting) {
+            tokio::spawn(super::reload::watch(file, setup.name.clone(), engine.routes()));
+        }
         let handle = engine.handle();
         let hello = setup.hello(lasting);
         let listening = socket::listen(&setup.dir, handle.clone(), hello.clone())

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::args::{Global, OptionalTarget, Target, Task as Args};
+use super::args::{Global, OptionalTarget, Task as Args};
 use super::output::{Failure, Printer, table};
+use super::reroute::{self, How};
 use super::send::{find_task, reach};
 use super::session::{Session, Setup, probed, stored};
 use super::watched_task::WatchedTask;
@@ -48,6 +49,8 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
             follow(setup, &target, &task, stream, until, out).await
         }
         Args::Cancel { task, target, why, timeout } => cancel(setup, &target, &task, why, timeout, out).await,
+        Args::Retry(args) => reroute::run(setup, How::Retry, args, out).await,
+        Args::Reroute(args) => reroute::run(setup, How::Reroute, args, out).await,
         Args::Resend { attempt, why, timeout } => {
             let until = timeout.map(|limit| Instant::now() + limit);
             uncertain::resend(setup, &attempt, why, until, out).await
@@ -66,8 +69,7 @@ struct TaskLocation {
 /// Finds a task by its id; without an agent, among all known tasks.
 async fn find(setup: &Setup, target: &OptionalTarget, task: &str) -> Result<TaskLocation, Failure> {
     if let Some(agent) = &target.agent {
-        let target = Target { agent: agent.clone(), login: target.login.clone() };
-        let (session, agent) = reach(setup, &target).await?;
+        let (session, agent) = reach(setup, agent, &target.login).await?;
         let known = find_task(&session.handle.snapshot(), Some(agent), task)
             .and_then(|(_, attempt)| attempt.task.as_ref().map(|task| task.id.clone()));
         return Ok(TaskLocation { session, agent, task: known.unwrap_or_else(|| TaskId::from(task)) });
@@ -279,8 +281,7 @@ async fn list(
 ) -> Result<ExitCode, Failure> {
     let (snapshot, session, agent) = match &target.agent {
         Some(agent) => {
-            let target = Target { agent: agent.clone(), login: target.login.clone() };
-            let (session, agent) = reach(&setup, &target).await?;
+            let (session, agent) = reach(&setup, agent, &target.login).await?;
             if session.is_own() {
                 let key = session
                     .handle
@@ -497,7 +498,7 @@ async fn follow(
     }
     let result = watching.decided(until, stream, out).await;
     let snapshot = watching.session.handle.snapshot();
-    let found = snapshot.attempts.iter().find(|(_, attempt)| attempt.id == watching.attempt);
+    let found = snapshot.attempts.iter().find(|(_, attempt)| Some(attempt.id) == watching.attempt);
     let code = match (result, found) {
         (Err(failure), _) => Err(failure),
         (Ok(()), Some((key, attempt))) => {
@@ -537,7 +538,9 @@ async fn cancel(
         return Err(Failure::from_refusal(&Refusal::ReadOnly));
     }
     let mut watching = adopt(setup, target, task, out).await?;
-    let attempt = watching.attempt;
+    let Some(attempt) = watching.attempt_id() else {
+        return Err(Failure::internal("the engine no longer knows the task"));
+    };
     let why = why.map(Into::into);
     let handle = watching.session.handle.clone();
     let seq = move |attempt: &Attempt| handle.snapshot().job_of(attempt).map_or(0, |job| job.seq);

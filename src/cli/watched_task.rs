@@ -15,8 +15,9 @@ use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AttemptId, AttemptKey, JobId, TaskId};
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Artifact, Role};
+use crate::domain::job::plan::JobPhase;
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
-use crate::domain::job::{Attempt, Phase};
+use crate::domain::job::{Attempt, Job, Origin, Phase};
 use crate::domain::shell_words::{flag, positional, quoted};
 use crate::domain::state::snapshot::Snapshot;
 use crate::engine::handle::wire::Tasks;
@@ -28,7 +29,8 @@ pub(super) struct WatchedTask {
     pub setup: Setup,
     pub session: Session,
     pub job: JobId,
-    pub attempt: AttemptId,
+    /// The attempt; `None` for the newest one of the job, which may change.
+    pub attempt: Option<AttemptId>,
     pub login: Login,
     /// The agent as the command line names it; none if it does not.
     pub reference: Option<String>,
@@ -41,8 +43,37 @@ pub(super) struct WatchedTask {
 
 impl WatchedTask {
     fn find(&self, snapshot: &Snapshot) -> Option<(AttemptKey, Attempt)> {
-        let found = snapshot.attempts.iter().find(|(_, attempt)| attempt.id == self.attempt);
-        found.map(|(key, attempt)| (key, attempt.clone()))
+        let key = match self.attempt {
+            Some(id) => snapshot.attempts.iter().find(|(_, attempt)| attempt.id == id).map(|(key, _)| key),
+            None => self.job_in(snapshot).and_then(|job| job.attempts.last().copied()),
+        }?;
+        Some((key, snapshot.attempts.get(key)?.clone()))
+    }
+
+    fn job_in<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Job> {
+        snapshot.jobs.iter().find(|(_, job)| job.id == self.job).map(|(_, job)| job)
+    }
+
+    /// The attempt that is shown.
+    pub(super) fn attempt_id(&self) -> Option<AttemptId> {
+        self.attempt.or_else(|| Some(self.find(&self.session.handle.snapshot())?.1.id))
+    }
+
+    /// True once what `over` waits for has come, and all facts before it. A job whose attempt failed goes on while
+    /// another one follows by rule; a job that never left the queue may end there.
+    fn has_come(&self, snapshot: &Snapshot, over: &impl Fn(&Attempt) -> bool) -> bool {
+        let job = self.job_in(snapshot);
+        let read = |job: &Job| self.known >= job.seq;
+        match self.find(snapshot) {
+            Some((_, attempt)) => {
+                let goes_on = self.attempt.is_none()
+                    && !attempt.is_live()
+                    && job.is_some_and(|job| job.origin == Origin::Sent && job.phase != JobPhase::Over);
+                let uncertain = attempt.phase == Phase::Uncertain;
+                over(&attempt) && (uncertain || !goes_on) && job.is_none_or(read)
+            }
+            None => job.is_some_and(|job| job.phase == JobPhase::Over && read(job)),
+        }
     }
 
     /// The engine changed hands or ended: the next one is joined, or we carry on ourselves.
@@ -115,10 +146,7 @@ impl WatchedTask {
             let ended = loop {
                 let snapshot = snapshots.borrow_and_update().clone();
                 // Facts and rows arrive separately: wait for both.
-                if let Some((_, attempt)) = self.find(&snapshot)
-                    && over(&attempt)
-                    && snapshot.job_of(&attempt).is_none_or(|job| self.known >= job.seq)
-                {
+                if self.has_come(&snapshot, &over) {
                     break true;
                 }
                 tokio::select! {
@@ -134,8 +162,8 @@ impl WatchedTask {
                     changed = snapshots.changed() => if changed.is_err() { break false },
                     () = self.session.handed_over() => break false,
                     _ = tick.tick() => {
-                        if !stream && let Some((_, attempt)) = self.find(&snapshot) {
-                            out.progress(progress(&attempt, begun.elapsed()));
+                        if !stream && let Some(words) = self.progress(&snapshot, begun.elapsed()) {
+                            out.progress(words);
                         }
                     }
                     () = &mut timeout => return Err(self.timed_out(&snapshot)),
@@ -146,6 +174,18 @@ impl WatchedTask {
                 return Ok(());
             }
             self.reopen().await?;
+        }
+    }
+
+    fn progress(&self, snapshot: &Snapshot, waited: Duration) -> Option<String> {
+        let job = self.job_in(snapshot);
+        let waiting = job.and_then(|job| job.plan.as_ref()?.waiting).filter(|_| self.attempt.is_none());
+        match (waiting, self.find(snapshot)) {
+            (Some(waiting), _) => {
+                Some(format!("queued {}s: waits for {}", waited.as_secs(), waiting.why.in_words()))
+            }
+            (None, Some((_, attempt))) => Some(progress(&attempt, waited)),
+            (None, None) => None,
         }
     }
 
@@ -164,7 +204,7 @@ impl WatchedTask {
             None => Failure::new(
                 reason.exit_code(),
                 "QUARTERDECK_ERR_INTERRUPTED",
-                "stopped watching; the agent has not answered yet",
+                format!("stopped watching; {}", self.not_yet(snapshot)),
             )
             .hint("quarterdeck task list shows what became of it"),
         }
@@ -175,7 +215,16 @@ impl WatchedTask {
         match task {
             Some(task) => Failure::timeout(format!("task {} {}", task.id, task.state.still()))
                 .hint(self.command("task get --wait", &task.id)),
-            None => Failure::timeout("the agent has not answered yet"),
+            None => Failure::timeout(self.not_yet(snapshot)),
+        }
+    }
+
+    /// What keeps a job without a task.
+    fn not_yet(&self, snapshot: &Snapshot) -> String {
+        let waiting = self.job_in(snapshot).and_then(|job| job.plan.as_ref()?.waiting);
+        match waiting {
+            Some(waiting) => format!("it waits in the queue for {}", waiting.why.in_words()),
+            None => "the agent has not answered yet".to_owned(),
         }
     }
 
@@ -210,7 +259,10 @@ impl WatchedTask {
         self.detail.apply(fact);
         let is_news = fact.seq > self.printed;
         self.printed = self.printed.max(fact.seq);
-        if stream && is_news && fact.fact.of_attempt().is_none_or(|(of, _)| of == self.attempt) {
+        if stream
+            && is_news
+            && fact.fact.of_attempt().is_none_or(|(of, _)| self.attempt.is_none_or(|id| id == of))
+        {
             self.print_event(fact, out);
         }
     }
@@ -283,7 +335,8 @@ impl WatchedTask {
             StreamEvent::Artifact { artifact, .. } => {
                 // Chunks that follow the first mostly come without the name.
                 let mut outputs = self.detail.outputs.iter();
-                let known = outputs.find(|one| one.attempt == self.attempt && one.id == artifact.id);
+                let known =
+                    outputs.find(|one| Some(one.attempt) == self.attempt_id() && one.id == artifact.id);
                 let name = known.and_then(|output| output.name.as_ref()).unwrap_or(&artifact.id);
                 let name = format!("Artifact {name}");
                 for part in &artifact.parts {
@@ -318,7 +371,11 @@ impl WatchedTask {
     ) -> Result<ExitCode, Failure> {
         let snapshot = self.session.handle.snapshot();
         let Some((key, attempt)) = self.find(&snapshot) else {
-            return Err(Failure::internal("the engine no longer knows the job"));
+            let dead = self.job_in(&snapshot).and_then(|job| job.plan.as_ref()?.dead.clone());
+            return Err(dead.map_or_else(
+                || Failure::internal("the engine no longer knows the job"),
+                |cause| Failure::from_cause(&cause),
+            ));
         };
         match attempt.phase {
             Phase::Unsent | Phase::Refused => return Err(Self::not_taken(&snapshot, &attempt)),
@@ -438,7 +495,8 @@ impl WatchedTask {
     }
 
     pub(super) async fn outputs(&self) -> Result<protocol_json::Outputs, Failure> {
-        let query = Query::Outputs { job: self.job, attempt: self.attempt };
+        let Some(attempt) = self.attempt_id() else { return Ok(Vec::new()) };
+        let query = Query::Outputs { job: self.job, attempt };
         match self.session.handle.query(query).await {
             Ok(Answer::Outputs(outputs)) => Ok(outputs),
             Ok(_) => Err(Failure::internal("the engine answered something else")),

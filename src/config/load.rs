@@ -14,6 +14,7 @@ use super::secret::{SecretRef, is_secret_header};
 use super::units;
 use super::{Agent, Config, Credentials, Fleet, Login};
 use crate::domain::agent::card::Dialect;
+use crate::domain::route::Rules;
 use crate::domain::text::nearest;
 
 /// Where a setting came from.
@@ -128,7 +129,7 @@ pub(super) struct Reader<'a> {
 
 /// The keys of a fleet.
 const FLEET: &[&str] =
-    &["protect", "data_dir", "probe_interval", "ca", "agents", "logins", "sources", "objectives"];
+    &["protect", "data_dir", "probe_interval", "ca", "agents", "logins", "sources", "objectives", "routes"];
 
 /// The tables and keys of the file.
 const TOP: &[&str] = &[
@@ -381,6 +382,7 @@ impl<'a> Reader<'a> {
             logins: Vec::new(),
             sources: Vec::new(),
             objectives: self.objectives(table, path),
+            routes: Rules::default(),
         };
         let mut agents: Vec<Agent> = Vec::new();
         let mut declared = Vec::new();
@@ -422,7 +424,10 @@ impl<'a> Reader<'a> {
             }
         }
         let sources = self.sources(table, path);
-        Fleet { agents, logins, sources, ..fleet }
+        let names: Vec<&str> = agents.iter().filter_map(|agent| agent.name.as_deref()).collect();
+        // Agents of sources have names that nobody knows before they are found.
+        let routes = self.routes(table, path, sources.is_empty().then_some(&names));
+        Fleet { logins, sources, routes, agents, ..fleet }
     }
 
     pub(super) fn required(

@@ -11,6 +11,7 @@ mod objectives;
 pub mod preferences;
 mod problems;
 mod registry;
+mod routes;
 pub mod secret;
 mod sources;
 pub mod units;
@@ -34,6 +35,7 @@ use crate::domain::agent::version::Minimum;
 use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::thresholds::ProblemThresholds;
+use crate::domain::route::Rules;
 use secret::SecretRef;
 
 /// The whole configuration.
@@ -123,6 +125,8 @@ pub struct Fleet {
     pub sources: Vec<AgentSource>,
     /// Objectives for its work.
     pub objectives: Vec<Objective>,
+    /// Rules of routing, in order.
+    pub routes: Rules,
 }
 
 impl Default for Fleet {
@@ -136,6 +140,7 @@ impl Default for Fleet {
             logins: Vec::new(),
             sources: Vec::new(),
             objectives: Vec::new(),
+            routes: Rules::default(),
         }
     }
 }

@@ -333,6 +333,7 @@ async fn deliver(
                     caller: Some(outgoing.caller.as_str().into()),
                     skill: None,
                     parent: outgoing.parent.clone(),
+                    ..Hints::default()
                 },
                 ..Message::new(
                     format!("{}-{id:016x}", outgoing.caller).as_str(),

@@ -353,17 +353,12 @@ async fn send(
         .find(|(_, agent)| agent.name.raw() == to)
         .map(|(_, agent)| agent.id)?;
     let intent = Intent::Send(Box::new(Send {
-        agent,
-        parts: vec![Part::text(text)],
-        context: None,
-        task: None,
-        metadata: None,
         skill: skill.map(Into::into),
         caller: caller.map(Into::into),
-        parent: None,
+        ..Send::new(agent, vec![Part::text(text)])
     }));
     match handle.submit(intent).await {
-        Ok(Receipt::Taken { attempt, .. }) => Some(attempt),
+        Ok(Receipt::Taken { attempt, .. }) => attempt,
         Ok(_) => None,
         Err(refusal) => {
             tracing::debug!(%refusal, to, "the story's job was not taken");

@@ -99,6 +99,12 @@ pub enum Cause {
         /// The first line of the body.
         says: Untrusted,
     },
+    /// The deadline of its job passed, which was this long after the job was accepted.
+    Deadline(Duration),
+    /// An attempt took longer than its rule allows.
+    Overdue(Duration),
+    /// Its task ended without a result; the state, and what the agent said.
+    TaskEnded(Untrusted),
     /// The answer violates the protocol; the text says where.
     Malformed(Untrusted),
     /// The answer exceeded a limit.
@@ -251,6 +257,9 @@ impl Cause {
                 "check the URL: correct it in the configuration if the agent is elsewhere"
             }
             Self::Status { .. } => "check the agent's log",
+            Self::Deadline(_) => "send it again if it is still wanted; its route's `deadline` sets the time",
+            Self::Overdue(_) => "check why the agent takes so long; its route's `timeout` sets the time",
+            Self::TaskEnded(_) => "see the task's messages",
             Self::Malformed(_) => "see the agent's answer in the wire view",
             Self::Limit(Limit::InFlight) => {
                 "try again later; the wire view shows which agents send large answers now"
@@ -310,6 +319,9 @@ impl fmt::Display for Cause {
             Self::Login { status, .. } => write!(f, "it requires a login ({status})"),
             Self::Status { status, says } if says.is_empty() => write!(f, "it answered HTTP {status}"),
             Self::Status { status, says } => write!(f, "it answered HTTP {status}: {}", says.shortened(120)),
+            Self::Deadline(limit) => write!(f, "its deadline of {} passed", seconds(*limit)),
+            Self::Overdue(limit) => write!(f, "it took longer than {}", seconds(*limit)),
+            Self::TaskEnded(how) => write!(f, "{}", how.shortened(200)),
             Self::Malformed(place) => write!(f, "its answer is not A2A: {}", place.shortened(200)),
             Self::Limit(Limit::InFlight) => f.write_str(
                 "there was no room for its large answer: those of all agents share 64 MiB at a time",

@@ -9,7 +9,9 @@ use crate::domain::decide::turn::{Touched, Turn};
 use crate::domain::decide::unattended;
 use crate::domain::id::{AttemptKey, CallId, Rng};
 use crate::domain::input::{Input, Rules};
+use crate::domain::intent::Send;
 use crate::domain::metrics::{Block, Metrics, Minute};
+use crate::domain::route::explanation::Explanation;
 use crate::domain::state::{Changed, State};
 use crate::domain::time::At;
 
@@ -30,7 +32,7 @@ impl Core {
     pub fn new(state: State, rules: Rules, seed: u64) -> Self {
         Self {
             state,
-            live: Live::default(),
+            live: Live { routes: rules.routes.clone(), ..Live::default() },
             seed: Rng::new(seed),
             rules,
             metrics: Metrics::default(),
@@ -94,6 +96,13 @@ impl Core {
         let mut touched = turn.touched;
         touched.clear();
         self.touched = touched;
+    }
+
+    /// The rules of routing, and where a message would go now. Nothing is recorded, and nobody's turn is taken.
+    pub fn explain(&mut self, at: At, send: Option<&Send>) -> Explanation {
+        let mut explained = None;
+        self.take_turn(at, &mut Out::default(), |turn| explained = Some(decide::explain(turn, send)));
+        explained.unwrap_or_default()
     }
 
     /// When [`Input::Deadline`] is due next.

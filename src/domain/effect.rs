@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::agent::card::Interface;
 use crate::domain::call::CallKind;
-use crate::domain::id::{AgentKey, AttemptKey, CallId, ContextId, TaskId};
+use crate::domain::id::{AgentKey, AttemptKey, CallId, ContextId, JobId, TaskId};
 use crate::domain::job::message::Message;
 use crate::domain::job::task::TaskState;
 use crate::domain::problem::{Kind, NotificationEvent, Problem};
@@ -18,21 +18,21 @@ pub struct Effect {
     /// Its answers carry this.
     pub call: CallId,
     /// The recipient.
-    pub to: Target,
+    pub to: Recipient,
     /// The order.
     pub order: Order,
 }
 
 /// The recipient of an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
+pub enum Recipient {
     /// An agent: the order becomes a call with its credentials, on its lane.
     Agent(AgentKey),
     /// The shell itself: no agent is called.
     Shell,
 }
 
-impl Target {
+impl Recipient {
     /// The agent; `None` for the shell.
     pub fn agent(self) -> Option<AgentKey> {
         match self {
@@ -111,6 +111,11 @@ pub enum Order {
     },
     /// Post a problem to the webhook; gated, except for problems of the journal itself.
     Notify(Box<Notification>),
+    /// Read the message of a job from the journal.
+    LoadMessage {
+        /// The job.
+        job: JobId,
+    },
 }
 
 impl Order {
@@ -124,7 +129,7 @@ impl Order {
             Self::List { .. } => Some(CallKind::List),
             Self::Subscribe { .. } => Some(CallKind::Subscribe),
             Self::Cancel { .. } => Some(CallKind::Cancel),
-            Self::Close { .. } | Self::Notify(_) => None,
+            Self::Close { .. } | Self::Notify(_) | Self::LoadMessage { .. } => None,
         }
     }
 
@@ -139,7 +144,8 @@ impl Order {
             | Self::Check { .. }
             | Self::List { .. }
             | Self::Close { .. }
-            | Self::Notify(_) => None,
+            | Self::Notify(_)
+            | Self::LoadMessage { .. } => None,
         }
     }
 
@@ -154,7 +160,8 @@ impl Order {
             | Self::Get { .. }
             | Self::List { .. }
             | Self::Subscribe { .. }
-            | Self::Close { .. } => false,
+            | Self::Close { .. }
+            | Self::LoadMessage { .. } => false,
         }
     }
 }

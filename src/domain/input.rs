@@ -8,11 +8,13 @@ use crate::domain::agent::breaker::BreakerRules;
 use crate::domain::agent::version::Minimum;
 use crate::domain::call::Outcome;
 use crate::domain::fleet::source::{SourceReport, SourceSpec};
-use crate::domain::id::CallId;
+use crate::domain::id::{CallId, JobId};
 use crate::domain::intent::Intent;
+use crate::domain::job::message::Message;
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::thresholds::ProblemThresholds;
 use crate::domain::problem::{NotificationEvent, Severity};
+use crate::domain::route;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -77,6 +79,15 @@ pub enum Input {
     Posted(PostResult),
     /// How much the store holds, in bytes, for retention.
     StoreSize(u64),
+    /// The configuration was read again: the rules of routing, or why it cannot be read.
+    Routes(Result<Arc<route::Rules>, Untrusted>),
+    /// The message of a job was read from the journal; `None` if it is not there.
+    MessageLoaded {
+        /// The job.
+        job: JobId,
+        /// The message.
+        message: Option<Arc<Message>>,
+    },
     /// The deadline has come.
     Deadline,
 }
@@ -142,6 +153,8 @@ pub struct Rules {
     pub objectives: Vec<Objective>,
     /// The oldest versions that are wanted.
     pub minimum_versions: Vec<Minimum>,
+    /// The rules of routing.
+    pub routes: Arc<route::Rules>,
     /// The operator's name, used as caller of our own jobs.
     pub operator: Arc<str>,
 }
@@ -162,6 +175,7 @@ impl Default for Rules {
             journal_settles: Duration::from_secs(60),
             objectives: Vec::new(),
             minimum_versions: Vec::new(),
+            routes: Arc::default(),
             operator: Arc::from("operator"),
         }
     }

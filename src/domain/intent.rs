@@ -1,6 +1,7 @@
 //! Intents: the operations that an operator requests, from any surface.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::agent::AgentSpec;
 use crate::domain::agent::breaker::BreakerState;
@@ -8,6 +9,7 @@ use crate::domain::cause::Cause;
 use crate::domain::id::{AgentId, AttemptId, ContextId, JobId, TaskId};
 use crate::domain::job::message::{Json, Part};
 use crate::domain::problem::ProblemAct;
+use crate::domain::route::Target;
 use crate::domain::text::Untrusted;
 
 /// An operation requested by an operator. Each is available from the console, the command line and the socket.
@@ -42,6 +44,24 @@ pub enum Intent {
     PresumeLost {
         /// The attempt.
         attempt: AttemptId,
+        /// The operator's reason.
+        why: Option<Untrusted>,
+    },
+    /// Try a job again whose last attempt ended without a result, was not sent, or is uncertain and given up by this.
+    Retry {
+        /// Its last attempt.
+        attempt: AttemptId,
+        /// The agent; `None` leaves the choice to the router, agents that were not tried first.
+        to: Option<AgentId>,
+        /// The operator's reason.
+        why: Option<Untrusted>,
+    },
+    /// Move a job whose task is alive: cancel the task, and send the job elsewhere once the task was seen to end.
+    Reroute {
+        /// The task's attempt.
+        attempt: AttemptId,
+        /// The agent; `None` leaves the choice to the router.
+        to: Option<AgentId>,
         /// The operator's reason.
         why: Option<Untrusted>,
     },
@@ -130,8 +150,8 @@ pub enum Intent {
 /// A new job.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Send {
-    /// The receiving agent.
-    pub agent: AgentId,
+    /// Where it is to go.
+    pub target: Target,
     /// The parts of the message.
     pub parts: Vec<Part>,
     /// The conversation to continue; `None` starts a new one.
@@ -146,13 +166,22 @@ pub struct Send {
     pub caller: Option<Untrusted>,
     /// The task that delegated this job.
     pub parent: Option<TaskId>,
+    /// The time after which nothing more is tried; `None` for that of the route, or no limit.
+    pub deadline: Option<Duration>,
+    /// Its priority in the queue; `None` for that of the route.
+    pub priority: Option<u8>,
 }
 
 impl Send {
     /// A message of these parts and nothing more, in a conversation of its own.
     pub fn new(agent: AgentId, parts: Vec<Part>) -> Self {
+        Self::to(Target::Agent(agent), parts)
+    }
+
+    /// The same for a target.
+    pub fn to(target: Target, parts: Vec<Part>) -> Self {
         Self {
-            agent,
+            target,
             parts,
             context: None,
             task: None,
@@ -160,6 +189,8 @@ impl Send {
             skill: None,
             caller: None,
             parent: None,
+            deadline: None,
+            priority: None,
         }
     }
 }
@@ -173,6 +204,8 @@ impl Intent {
             | Self::Cancel { .. }
             | Self::Resend { .. }
             | Self::PresumeLost { .. }
+            | Self::Retry { .. }
+            | Self::Reroute { .. }
             | Self::AddAgent { .. }
             | Self::RemoveAgent { .. }
             | Self::Breaker { .. }
@@ -194,8 +227,8 @@ pub enum Receipt {
     Taken {
         /// The job.
         job: JobId,
-        /// Its attempt.
-        attempt: AttemptId,
+        /// Its newest attempt; `None` while the job waits for an agent.
+        attempt: Option<AttemptId>,
     },
     /// Done, or in progress.
     Done,

@@ -3,6 +3,10 @@
 //!
 //! Sizes are in bytes unless stated otherwise. The figures are our own; no specification sets any.
 
+/// Jobs of a fleet that wait in the queue.
+pub const QUEUED_JOBS: usize = 100_000;
+/// Bytes of their messages.
+pub const QUEUED_BYTES: u64 = 256 * 1024 * 1024;
 /// An agent card.
 pub const CARD: usize = 4 * MIB;
 /// A JSON answer, with the compressed bytes that it came in.

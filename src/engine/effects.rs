@@ -22,7 +22,7 @@ use crate::domain::call::{
     Answer, Answered, CallKind, Outcome, Probed, SendOutcome, StreamOutcome, SubscribeOutcome, foreign_task,
 };
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
-use crate::domain::effect::{Effect, Order, Target};
+use crate::domain::effect::{Effect, Order, Recipient};
 use crate::domain::id::{AgentKey, CallId, TaskId};
 use crate::domain::input::ServerTraits;
 use crate::domain::job::message::Message;
@@ -38,8 +38,9 @@ impl Runner {
     pub(super) fn carry_out(&mut self, effect: Effect) {
         let Effect { call, to, order } = effect;
         match to {
-            Target::Agent(agent) => self.carry_out_at(agent, call, order),
-            Target::Shell => match (order, &self.notifier) {
+            Recipient::Agent(agent) => self.carry_out_at(agent, call, order),
+            Recipient::Shell => match (order, &self.notifier) {
+                (Order::LoadMessage { job }, _) => self.load_message(job),
                 (Order::Notify(notification), Some(notifier)) => notifier.post(&notification),
                 _ => tracing::error!(call = call.0, "the shell cannot carry out this order"),
             },
@@ -189,7 +190,7 @@ async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) 
         // Closing is done by the loop, which holds the tasks.
         Order::Close { .. } => {}
         // Posting is done by the shell.
-        Order::Notify(_) => {}
+        Order::Notify(_) | Order::LoadMessage { .. } => {}
     }
     None
 }
@@ -207,7 +208,7 @@ fn line_of(net: &Net, agent: AgentKey, call: CallId, order: &Order) -> TapHandle
         Order::Cancel { task, .. } => (Method::Cancel, Some(task)),
         // Neither is a call to an agent.
         Order::Close { .. } => (Method::Subscribe, None),
-        Order::Notify(_) => (Method::Notify, None),
+        Order::Notify(_) | Order::LoadMessage { .. } => (Method::Notify, None),
     };
     net.tap().line(agent, call.0, method, task)
 }

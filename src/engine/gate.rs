@@ -305,7 +305,7 @@ mod tests {
 
     use super::*;
     use crate::domain::agent::card::{Dialect, Interface};
-    use crate::domain::effect::{Order, Target};
+    use crate::domain::effect::{Order, Recipient};
     use crate::domain::id::{AgentKey, AttemptKey, CallId};
 
     fn cancel(number: u64) -> Effect {
@@ -317,7 +317,7 @@ mod tests {
         };
         let order =
             Order::Cancel { attempt: AttemptKey(0), interface: Arc::new(interface), task: "t".into() };
-        Effect { call: CallId(number), to: Target::Agent(AgentKey(0)), order }
+        Effect { call: CallId(number), to: Recipient::Agent(AgentKey(0)), order }
     }
 
     /// A message that is sent once more, without streaming, needs no fact. It waits for a commit like any other, which

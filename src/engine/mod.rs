@@ -21,6 +21,7 @@ mod start;
 mod task_stream;
 
 pub use handle::{Answer, Follow, Handle, Query, QueryError};
+pub use run::RoutesRead;
 pub use start::{Engine, Options, Stopped, all_ended};
 
 /// The bound of the lane of requests. When it is full, the client waits and shows that it does.

@@ -9,7 +9,7 @@ use super::follower::Follower;
 use super::handle::{Answer, Follow, Query, QueryError};
 use super::run::Runner;
 use super::{effects, message_fields};
-use crate::domain::fact::{JournalEntry, Owner};
+use crate::domain::fact::{Fact, JobFact, JournalEntry, Owner};
 use crate::domain::id::{AgentId, JobId, TaskId};
 use crate::domain::job::message::Json;
 use crate::domain::metrics::{Block, Minute, MinuteRange};
@@ -45,6 +45,11 @@ impl Runner {
                     let fields = read_fields(reader.as_deref(), pending).map(Answer::Fields);
                     let _the_surface_has_gone = reply.send(fields);
                 });
+            }
+            Query::Explain(send) => {
+                let at = self.clock.now();
+                let explained = self.core.explain(at, send.as_deref());
+                let _the_surface_has_gone = reply.send(Ok(Answer::Explained(Box::new(explained))));
             }
             Query::ReadTask { agent, task } => self.read_task(agent, task, reply),
             Query::Outputs { job, attempt } => {
@@ -151,6 +156,26 @@ impl Runner {
             let follow =
                 facts.map(|facts| Follow { facts: facts.into_iter().map(Arc::new).collect(), until, more });
             let _the_surface_has_gone = reply.send(follow);
+        });
+    }
+}
+
+impl Runner {
+    /// Reads the message of a job for the core, which keeps none of jobs that are over.
+    pub(super) fn load_message(&self, job: JobId) {
+        let (pending, reader) = (self.pending(Owner::Job(job)), self.reader.clone());
+        let loaded = self.loaded.clone();
+        tokio::task::spawn_blocking(move || {
+            let stored = reader.and_then(|reader| {
+                let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                reader.first_facts(Owner::Job(job), 1).ok()
+            });
+            let facts = stored.filter(|facts| !facts.is_empty()).unwrap_or(pending);
+            let message = facts.into_iter().find_map(|entry| match entry.fact {
+                Fact::Job(_, JobFact::Opened { message, .. }) => message,
+                _ => None,
+            });
+            let _the_engine_has_ended = loaded.blocking_send((job, message));
         });
     }
 }

@@ -28,8 +28,11 @@ use crate::domain::fleet::source::SourceSpec;
 use crate::domain::id::{AgentId, AgentKey, CallId, JobId};
 use crate::domain::input::{Input, PostResult, Reply};
 use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::message::Message;
 use crate::domain::metrics::{Block, MadeUp, MadeUpTally, Metrics, Minute, Series};
+use crate::domain::route::Rules;
 use crate::domain::state::{Changed, State};
+use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::failpoint;
 use crate::net::clock::Clock;
@@ -63,7 +66,16 @@ pub(super) struct LoopChannels {
     done: mpsc::Receiver<Done>,
     source_updates: mpsc::Receiver<SourceUpdate>,
     posted: mpsc::Receiver<PostResult>,
+    routes: mpsc::Receiver<RoutesRead>,
+    pub routes_sender: mpsc::Sender<RoutesRead>,
+    loaded: mpsc::Receiver<LoadedMessage>,
 }
+
+/// The message of a job as the journal has it.
+type LoadedMessage = (JobId, Option<Arc<Message>>);
+
+/// The rules of routing as read again, or why the configuration cannot be read.
+pub type RoutesRead = Result<Arc<Rules>, Untrusted>;
 
 pub(super) struct Runner {
     pub(super) core: Core,
@@ -99,6 +111,7 @@ pub(super) struct Runner {
     /// Empty between two steps; kept to reuse its buffers.
     out: Out,
     lock: Option<Lock>,
+    pub(super) loaded: mpsc::Sender<LoadedMessage>,
     pub(super) notifier: Option<Notifier>,
     /// Sources of agents; they end with the loop.
     _sources: tokio::task::JoinSet<()>,
@@ -143,6 +156,7 @@ impl Runner {
         let (sources_sender, source_updates) = mpsc::channel(NEWS);
         let running = discovery::start(sources, &sources_sender, &net);
         let (posted_sender, posted) = mpsc::channel(NEWS);
+        let (loaded_sender, loaded_receiver) = mpsc::channel(NEWS);
         let notifier = webhook.map(|webhook| {
             let line = net.tap().line_of_webhook(&webhook.url);
             Notifier::start(webhook, net.clone(), line, posted_sender)
@@ -172,12 +186,26 @@ impl Runner {
             made_up: Vec::new(),
             out: Out::default(),
             lock,
+            loaded: loaded_sender,
             notifier,
             _sources: running,
             _counted: EngineCount::new(),
         };
         runner.begin(loaded.alive, source_specs, specs, made_up);
-        Ok((runner, LoopChannels { handle, net, requests, control, done, source_updates, posted }))
+        let (routes_sender, routes) = mpsc::channel(1);
+        let ends = LoopChannels {
+            handle,
+            net,
+            requests,
+            control,
+            done,
+            source_updates,
+            posted,
+            routes,
+            routes_sender,
+            loaded: loaded_receiver,
+        };
+        Ok((runner, ends))
     }
 
     /// The time of an input. The engine's time never runs backwards, even if readers observed things in another order.
@@ -283,7 +311,15 @@ impl Runner {
     /// Runs until it is stopped, or until no handle is left.
     pub async fn run(mut self, ends: LoopChannels, mut stop: oneshot::Receiver<()>) -> Stopped {
         let LoopChannels {
-            handle, mut requests, mut control, mut done, mut source_updates, mut posted, ..
+            handle,
+            mut requests,
+            mut control,
+            mut done,
+            mut source_updates,
+            mut posted,
+            mut routes,
+            mut loaded,
+            ..
         } = ends;
         // With its own handle dropped, the loop ends when the last handle outside is gone.
         drop(handle);
@@ -323,6 +359,14 @@ impl Runner {
                 Some(post) = posted.recv() => {
                     let at = self.at(self.clock.now());
                     self.step(at, Input::Posted(post));
+                }
+                Some((job, message)) = loaded.recv() => {
+                    let at = self.at(self.clock.now());
+                    self.step(at, Input::MessageLoaded { job, message });
+                }
+                Some(read) = routes.recv() => {
+                    let at = self.at(self.clock.now());
+                    self.step(at, Input::Routes(read));
                 }
                 _ = beat.tick() => {
                     let now = self.clock.now();

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::credentials::CredentialBook;
 use super::discovery::Discover;
 use super::handle::Handle;
 use super::notify::Webhook;
-use super::run::Runner;
+use super::run::{RoutesRead, Runner};
 use crate::domain::agent::AgentSpec;
 use crate::domain::input::Rules;
 use crate::domain::metrics::MadeUp;
@@ -76,6 +76,7 @@ pub struct Engine {
     stop: Option<oneshot::Sender<()>>,
     task: tokio::task::JoinHandle<Stopped>,
     net: Net,
+    routes: mpsc::Sender<RoutesRead>,
 }
 
 /// How an engine ended.
@@ -102,15 +103,20 @@ impl Engine {
     /// The data folder cannot be used.
     pub fn start_with(options: Options, made_up: MadeUp) -> Result<Self, StoreError> {
         let (runner, ends) = Runner::new(options, made_up)?;
-        let (handle, net) = (ends.handle.clone(), ends.net.clone());
+        let (handle, net, routes) = (ends.handle.clone(), ends.net.clone(), ends.routes_sender.clone());
         let (stop, stopping) = oneshot::channel();
         let task = tokio::spawn(runner.run(ends, stopping));
-        Ok(Self { handle, stop: Some(stop), task, net })
+        Ok(Self { handle, stop: Some(stop), task, net, routes })
     }
 
     /// A handle to it.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Where the rules of routing go when the configuration was read again.
+    pub fn routes(&self) -> mpsc::Sender<RoutesRead> {
+        self.routes.clone()
     }
 
     /// Its network side, for secrets that must be redacted elsewhere too.

@@ -11,6 +11,8 @@ use crate::domain::time::PeerTime;
 const CALLER: &str = "quarterdeck.caller";
 const PARENT: &str = "quarterdeck.parent_task";
 const SKILL: &str = "skill";
+const JOB: &str = "quarterdeck.job";
+const ATTEMPT: &str = "quarterdeck.attempt";
 
 /// The metadata about caller and skill.
 pub(super) fn hints(object: &Object<'_>) -> Hints {
@@ -19,13 +21,15 @@ pub(super) fn hints(object: &Object<'_>) -> Hints {
         caller: metadata.filled(CALLER),
         skill: metadata.filled(SKILL),
         parent: metadata.filled(PARENT).map(TaskId::from),
+        job: metadata.filled(JOB),
+        attempt: metadata.filled(ATTEMPT),
     }
 }
 
 /// The metadata of a message with its hints put in; members that are there already stay.
 pub(super) fn metadata_with_hints(message: &Message) -> Option<String> {
     let own = message.metadata.as_ref().map(Json::raw);
-    let Hints { caller, skill, parent } = &message.hints;
+    let Hints { caller, skill, parent, job, attempt } = &message.hints;
     let own_object = own.and_then(|raw| Object::parse(raw).ok());
     if own.is_some() && own_object.is_none() {
         return own.map(ToOwned::to_owned);
@@ -38,7 +42,14 @@ pub(super) fn metadata_with_hints(message: &Message) -> Option<String> {
         any = true;
     }
     let parent = parent.as_ref().map(TaskId::text);
-    for (key, hint) in [(CALLER, caller.as_ref()), (SKILL, skill.as_ref()), (PARENT, parent.as_ref())] {
+    let hints = [
+        (CALLER, caller.as_ref()),
+        (SKILL, skill.as_ref()),
+        (PARENT, parent.as_ref()),
+        (JOB, job.as_ref()),
+        (ATTEMPT, attempt.as_ref()),
+    ];
+    for (key, hint) in hints {
         if let Some(hint) = hint
             && !own_object.has(key)
         {

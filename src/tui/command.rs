@@ -8,6 +8,7 @@ use crate::domain::intent::Intent;
 use crate::domain::job::Attempt;
 use crate::domain::job::message::{Content, Part};
 use crate::domain::problem::ProblemAct;
+use crate::domain::route::Target;
 use crate::domain::shell_words::{positional, quoted};
 use crate::domain::state::snapshot::Snapshot;
 use crate::protocol::{Request, codec};
@@ -57,12 +58,20 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
     };
     match intent {
         Intent::Send(send) => {
-            let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == send.agent);
-            let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
+            let to = match &send.target {
+                Target::Agent(id) => {
+                    let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == *id);
+                    format!(" -a {}", agent.map(|(_, agent)| reference(agent)).unwrap_or_default())
+                }
+                Target::Skill(skill) => format!(" --skill={}", quoted(skill.raw())),
+                Target::Tag(tag) => format!(" --tag={}", quoted(tag.raw())),
+                Target::Route(route) => format!(" --route={}", quoted(route)),
+                Target::Any => String::new(),
+            };
             let context =
                 send.context.as_ref().map(|context| format!(" --context-id={}", quoted(&context.raw())));
             format!(
-                "{}quarterdeck{flags} send -a {agent}{}{}{}",
+                "{}quarterdeck{flags} send{to}{}{}{}",
                 piped(&send.parts),
                 context.unwrap_or_default(),
                 metadata(&send.metadata),
@@ -102,6 +111,13 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         }
         Intent::PresumeLost { attempt, why } => {
             format!("quarterdeck{flags} task presume-lost {attempt}{}", reason(why.as_ref()))
+        }
+        Intent::Retry { attempt, to, why } | Intent::Reroute { attempt, to, why } => {
+            let verb = if matches!(intent, Intent::Retry { .. }) { "retry" } else { "reroute" };
+            let agent = to.and_then(|id| snapshot.agents.iter().find(|(_, agent)| agent.id == id));
+            let to =
+                agent.map(|(_, agent)| format!(" --to={}", quoted(agent.name.raw()))).unwrap_or_default();
+            format!("quarterdeck{flags} task {verb} {attempt}{to}{}", reason(why.as_ref()))
         }
         Intent::CheckAgent { .. } | Intent::AddAgents { .. } => format!("quarterdeck{flags} agents"),
         Intent::AddAgent { url, .. } => format!("quarterdeck{flags} agents --add={}", quoted(url)),

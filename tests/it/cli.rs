@@ -386,7 +386,7 @@ async fn the_configuration_is_shown_and_checked() {
 async fn usage_errors_name_what_is_wrong() {
     let desk = Desk::new(vec![part("slow", Behaviour::Steady)]);
     for (words, expected) in [
-        (&["send"][..], "required arguments were not provided: --agent-card <REF>"),
+        (&["send"][..], "no target: name an agent with --agent-card <REF>"),
         (&["send", "-a", "slow", "--outptu", "x"], "unexpected argument '--outptu' found; tip: "),
         (
             &["breaker", "slow", "ajar"],
@@ -662,6 +662,8 @@ fn commands_offered_by_the_console_are_valid() {
         Intent::Cancel { attempt, why: why.clone() },
         Intent::Resend { attempt: cast.uncertain.attempt, why: None },
         Intent::PresumeLost { attempt: cast.uncertain.attempt, why },
+        Intent::Retry { attempt, to: Some(cast.cashier), why: Some(nasty.into()) },
+        Intent::Reroute { attempt, to: None, why: None },
         Intent::CheckTask { attempt },
         Intent::CheckAgent { agent: cast.cashier },
         Intent::AddAgent { url: "http://127.0.0.1:9101/a?b=$HOME".into(), by: "sam".into() },

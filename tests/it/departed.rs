@@ -14,6 +14,7 @@ use quarterdeck::domain::fleet::source::{DiscoveredAgent, SourceKind, SourceSpec
 use quarterdeck::domain::id::{JobId, Rng, TaskId};
 use quarterdeck::domain::input::{Input, Rules};
 use quarterdeck::domain::intent::Intent;
+use quarterdeck::domain::job::plan::JobPhase;
 use quarterdeck::domain::job::{Job, Origin};
 use quarterdeck::domain::limits;
 use quarterdeck::domain::state::{Rows, State};
@@ -223,6 +224,8 @@ fn ended_jobs(count: u32, rig: &Scripted) -> Rows {
         created: rig.now - Duration::from_secs(u64::from(count - n)),
         attempts: SmallVec::default(),
         message: None,
+        phase: JobPhase::Running,
+        plan: None,
     });
     Rows { jobs: jobs.map(|job| (job, Vec::new())).collect(), ..Rows::default() }
 }

@@ -100,7 +100,7 @@ impl Small {
                 None => failed(error(ErrorName::TaskNotFound)),
             },
             Order::List { .. } => Some(Outcome::List(Ok(Answered { value: Page::default(), took }))),
-            Order::Close { .. } | Order::Notify(_) => None,
+            Order::Close { .. } | Order::Notify(_) | Order::LoadMessage { .. } => None,
             Order::Check { .. } | Order::Subscribe { .. } | Order::Cancel { .. } => {
                 failed(error(ErrorName::TaskNotFound))
             }

@@ -218,7 +218,11 @@ pub(crate) fn usual(order: &Order) -> Option<Outcome> {
             let error = RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
             Some(order.kind()?.failed(Failure { sent: Sent::Maybe, cause: Cause::Rpc(error) }))
         }
-        Order::Send { .. } | Order::Subscribe { .. } | Order::Close { .. } | Order::Notify(_) => None,
+        Order::Send { .. }
+        | Order::Subscribe { .. }
+        | Order::Close { .. }
+        | Order::Notify(_)
+        | Order::LoadMessage { .. } => None,
     }
 }
 

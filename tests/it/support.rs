@@ -147,7 +147,9 @@ pub(crate) async fn try_send(
     let agent = known(handle, agent).await;
     let send = Send::new(agent, vec![Part::text(text)]);
     match handle.submit(Intent::Send(Box::new(send))).await? {
-        Receipt::Taken { job, attempt } => Ok((job, attempt)),
+        Receipt::Taken { job, attempt } => {
+            Ok((job, attempt.expect("an agent that is not full gets it at once")))
+        }
         other => panic!("a sending is not {other:?}"),
     }
 }

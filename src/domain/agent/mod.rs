@@ -195,7 +195,7 @@ pub struct Agent {
     pub certificate_until: Option<At>,
     /// The circuit breaker.
     pub breaker: Breaker,
-    /// The number of protocol violations so far, without deviations.
+    /// The number of protocol violations so far, without deviations, up to a hundred.
     pub violations: u32,
     /// Deviations from its protocol version that were understood, each once, in words that follow "it wrote".
     pub deviations: Arc<[Untrusted]>,

@@ -7,6 +7,7 @@ use crate::domain::agent::replicas::{ReplicaKey, ReplicaMembership};
 use crate::domain::agent::{Agent, AgentSpec, Counts, Health, Source};
 use crate::domain::fact::{AgentFact, JournalEntry};
 use crate::domain::id::AgentId;
+use crate::domain::job::task::ProtocolViolation;
 use crate::domain::state::{Changed, State};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -96,6 +97,16 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
         AgentFact::TextSanitised { count } => {
             edit(state, id, seq, |agent| agent.sanitised = agent.sanitised.saturating_add(*count));
         }
+        AgentFact::ViolationCounted { violation } => edit(state, id, seq, |agent| match violation {
+            ProtocolViolation::Deviation(what) => {
+                agent.deviations = agent.deviations.iter().cloned().chain([what.clone()]).collect();
+            }
+            ProtocolViolation::IllegalMove { .. }
+            | ProtocolViolation::AfterLastChunk
+            | ProtocolViolation::AppendToNothing
+            | ProtocolViolation::ForeignTaskId(_)
+            | ProtocolViolation::Unreadable(_) => agent.violations = agent.violations.saturating_add(1),
+        }),
         // The consequences of these are in the facts about sources.
         AgentFact::Added | AgentFact::Removed => {
             edit(state, id, seq, |agent| agent.operator_at = Some(at));

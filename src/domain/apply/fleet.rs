@@ -104,6 +104,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
         FleetFact::WatchStarted
         | FleetFact::WatchPaused { .. }
         | FleetFact::JournalGap { .. }
+        | FleetFact::RoutesLoaded { .. }
         | FleetFact::NoteMade { agent: None, .. }
         | FleetFact::NoteTakenBack { .. } => {}
     }

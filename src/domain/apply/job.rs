@@ -7,19 +7,17 @@ use smallvec::SmallVec;
 use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use crate::domain::job::message::{Fingerprint, Message};
-use crate::domain::job::task::{CancelMark, ProtocolViolation, TaskState};
+use crate::domain::job::plan::{JobPhase, Plan, WaitReason, Waiting};
+use crate::domain::job::task::{CancelMark, TaskState};
 use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
+use crate::domain::route::Target;
 use crate::domain::state::{Changed, State};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
-/// The maximum number of deviations that an agent's row lists, and of characters of each.
-const DEVIATIONS: usize = 8;
-const DEVIATION_CHARS: usize = 160;
-
 pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &JobFact) {
     match fact {
-        JobFact::Opened { origin, title, caller, skill, context, parent, message } => {
+        JobFact::Opened { origin, title, caller, skill, context, parent, message, plan } => {
             state.insert_job(Job {
                 id,
                 seq: entry.seq,
@@ -32,6 +30,8 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
                 created: entry.at,
                 attempts: SmallVec::new(),
                 message: message.clone(),
+                phase: JobPhase::Running,
+                plan: plan.as_deref().cloned().map(Box::new),
             });
         }
         JobFact::Explained { title, caller, skill, parent } => {
@@ -44,6 +44,43 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
                 state.children.entry(parent.clone()).or_default().push(key);
             }
             state.changes.push(Changed::Job(key));
+        }
+        JobFact::Routed { decision, retry } => edit_job(state, id, entry.seq, |job| {
+            job.phase = JobPhase::Running;
+            let plan = job.plan.get_or_insert_with(|| Box::new(Plan::new(Target::Any)));
+            plan.rule.clone_from(&decision.rule);
+            plan.revision = decision.revision;
+            plan.retries = plan.retries.saturating_add(u16::from(*retry && plan.next.is_none()));
+            plan.next = None;
+            plan.waiting = None;
+        }),
+        JobFact::Queued { why, until } => edit_job(state, id, entry.seq, |job| {
+            job.phase = JobPhase::Queued;
+            if let Some(plan) = &mut job.plan {
+                let since = plan.waiting.filter(|now| now.why == *why).map_or(entry.at, |now| now.since);
+                plan.waiting = Some(Waiting { why: *why, since, until: *until });
+            }
+        }),
+        JobFact::Ended { cause } => edit_job(state, id, entry.seq, |job| {
+            job.phase = JobPhase::Over;
+            job.message = None;
+            if let Some(plan) = &mut job.plan {
+                plan.next = None;
+                plan.waiting = None;
+                plan.dead.clone_from(cause);
+            }
+        }),
+        JobFact::Reopened { to, target } => edit_job(state, id, entry.seq, |job| {
+            job.phase = JobPhase::Queued;
+            let plan = plan_of(job, target);
+            plan.dead = None;
+            plan.next = Some(*to);
+            // An operator who tries it again after its deadline wants it all the same.
+            plan.deadline = None;
+            plan.waiting = Some(Waiting { why: WaitReason::Unavailable, since: entry.at, until: None });
+        }),
+        JobFact::Moving { to, target } => {
+            edit_job(state, id, entry.seq, |job| plan_of(job, target).next = *to);
         }
         JobFact::Forgotten => {
             let Some((key, _)) = advance(state, id, entry.seq) else { return };
@@ -63,6 +100,19 @@ fn advance(state: &mut State, id: JobId, seq: u64) -> Option<(JobKey, &mut Job)>
     let job = state.jobs.get_mut(key)?;
     job.seq = seq;
     Some((key, job))
+}
+
+/// The plan of a job, which goes to this target from here on; one that was sent to a named agent at once had none.
+fn plan_of<'a>(job: &'a mut Job, target: &Target) -> &'a mut Plan {
+    let plan = job.plan.get_or_insert_with(|| Box::new(Plan::new(target.clone())));
+    plan.target = target.clone();
+    plan
+}
+
+/// Changes a job and keeps its indexes in step.
+fn edit_job(state: &mut State, id: JobId, seq: u64, change: impl FnOnce(&mut Job)) {
+    let Some((key, _)) = advance(state, id, seq) else { return };
+    state.edit_job(key, change);
 }
 
 fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact: &AttemptFact) {
@@ -139,10 +189,8 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
                 Some(Box::new(Answer { message: message.clone(), phase: *phase, cause: cause.clone() }))
             };
         }),
-        AttemptFact::ViolationObserved { violation } => {
-            edit(state, job, id, |_| {});
-            note_violation_of_agent(state, id, violation);
-        }
+        // The agent counts it by a fact of its own.
+        AttemptFact::ViolationObserved { .. } => edit(state, job, id, |_| {}),
         AttemptFact::Settled => edit(state, job, id, |attempt| {
             attempt.progress = None;
             if let Some(task) = &mut attempt.task {
@@ -150,6 +198,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
                 task.gap_since = None;
             }
         }),
+        AttemptFact::Overdue { cause } => edit(state, job, id, |attempt| attempt.cause = Some(cause.clone())),
         // This fact only records history.
         AttemptFact::ReasonGiven { .. } => edit(state, job, id, |_| {}),
     }
@@ -209,32 +258,6 @@ fn new_task(
     }
 }
 
-/// The one place where a fact of one owner changes the row of another: a violation is a fact of the job in which it was
-/// observed, and the row of the job's agent counts it. What was understood nevertheless is listed instead, so that it
-/// does not count against the agent. The agent's `seq` does not move.
-fn note_violation_of_agent(state: &mut State, id: AttemptId, violation: &ProtocolViolation) {
-    let attempt = state.attempt_key(id).and_then(|key| state.attempts.get(key));
-    if let Some(key) = attempt.map(|attempt| attempt.agent)
-        && let Some(agent) = state.agents.get_mut(key)
-    {
-        match violation {
-            ProtocolViolation::Deviation(what) => {
-                let what = what.shortened(DEVIATION_CHARS);
-                if agent.deviations.len() >= DEVIATIONS || agent.deviations.contains(&what) {
-                    return;
-                }
-                agent.deviations = agent.deviations.iter().cloned().chain([what]).collect();
-            }
-            ProtocolViolation::IllegalMove { .. }
-            | ProtocolViolation::AfterLastChunk
-            | ProtocolViolation::AppendToNothing
-            | ProtocolViolation::ForeignTaskId(_)
-            | ProtocolViolation::Unreadable(_) => agent.violations = agent.violations.saturating_add(1),
-        }
-        state.changes.push(Changed::Agent(key));
-    }
-}
-
 /// The row of an attempt whose job has a new fact, which its timeline shows.
 fn row_of(state: &mut State, job: JobKey, id: AttemptId) -> Option<AttemptKey> {
     let key = state.attempt_key(id);
@@ -257,8 +280,12 @@ fn edit(state: &mut State, job: JobKey, id: AttemptId, change: impl FnOnce(&mut 
         change(attempt);
         needs_no_message = attempt.task.is_some() || attempt.phase.is_over();
     });
-    // A message is kept only while a resend may need it.
-    if needs_no_message && state.jobs.get_mut(job).is_some_and(|row| row.message.take().is_some()) {
+    // A message is kept only while a resend may need it, and one that goes by rules while another attempt may.
+    let by_rules = state.jobs.get(job).is_some_and(|row| row.plan.is_some());
+    if needs_no_message
+        && !by_rules
+        && state.jobs.get_mut(job).is_some_and(|row| row.message.take().is_some())
+    {
         state.changes.push(Changed::Job(job));
     }
 }

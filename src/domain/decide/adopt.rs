@@ -81,6 +81,7 @@ fn open(turn: &mut Turn, agent: AgentKey, report: TaskReport, issued: At) {
         context: report.context.clone(),
         parent: about.hints.parent,
         message: None,
+        plan: None,
     };
     turn.record_new(Fact::Job(job, opened));
     let planned = AttemptFact::Planned { agent: agent_id, message_id: None };
@@ -119,6 +120,7 @@ impl About {
                 caller: hint(|hints| hints.caller.clone()),
                 skill: hint(|hints| hints.skill.clone()),
                 parent: parent.or_else(|| first.and_then(referenced)),
+                ..Hints::default()
             },
         }
     }
@@ -193,6 +195,7 @@ pub(super) fn adopt_by_id(turn: &mut Turn, agent: AgentId, task: &TaskId) -> Res
             context: None,
             parent: None,
             message: None,
+            plan: None,
         };
         turn.record_new(Fact::Job(job, opened));
         let planned = AttemptFact::Planned { agent, message_id: None };
@@ -213,5 +216,5 @@ pub(super) fn adopt_by_id(turn: &mut Turn, agent: AgentId, task: &TaskId) -> Res
         watch::read(turn, new, GetReason::Reconcile);
         (job, attempt)
     };
-    Ok(Receipt::Taken { job, attempt })
+    Ok(Receipt::Taken { job, attempt: Some(attempt) })
 }

@@ -28,19 +28,19 @@ fn breaker<'t>(turn: &'t Turn, key: AgentKey) -> Option<&'t Breaker> {
     turn.state().agent(key).map(|agent| &agent.breaker)
 }
 
-/// Decides whether a message may be sent to an agent; the refusal says why not.
-pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Refusal> {
+/// Decides whether a breaker lets a message through; the error says why not. Only [`super::admission`] asks.
+pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Untrusted> {
     let Some(breaker) = breaker(turn, key) else { return Ok(()) };
     let trial = turn.live.agents.get(&key).and_then(|live| live.trial);
     match breaker.position {
         BreakerState::Closed => Ok(()),
         BreakerState::HalfOpen if trial.is_none() => Ok(()),
-        BreakerState::HalfOpen => Err(not_now(
+        BreakerState::HalfOpen => Err(Untrusted::from(
             "its breaker is half-open: one message is tried, and nothing else is sent until it succeeds",
         )),
         BreakerState::Open => {
             if let Some(by) = &breaker.forced {
-                return Err(not_now(format!(
+                return Err(Untrusted::from(format!(
                     "its breaker is held open by {}: nothing is sent until `quarterdeck breaker NAME auto` ends that",
                     by.line()
                 )));
@@ -49,7 +49,7 @@ pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Refusal> {
                 .cause
                 .as_ref()
                 .map_or_else(|| "it failed too often".into(), |cause| cause.to_string());
-            Err(not_now(format!(
+            Err(Untrusted::from(format!(
                 "its breaker is open: nothing is sent ({why}). It is tried again automatically; \
                  `quarterdeck breaker NAME close` closes it now"
             )))

@@ -4,28 +4,36 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::agent::Health;
 use crate::domain::agent::card::{Ability, Dialect, Interface};
 use crate::domain::call::{SendOutcome, StreamOutcome};
 use crate::domain::cause::{Cause, ErrorName, Failure, Sent};
+use crate::domain::decide::admission::{self, Admission, Wait, Work};
+use crate::domain::decide::answer;
 use crate::domain::decide::breaker;
+use crate::domain::decide::cancel;
 use crate::domain::decide::health;
 use crate::domain::decide::listing;
 use crate::domain::decide::live::{GetReason, ListReason, PendingCall, SendCall, Timer};
 use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
+use crate::domain::decide::queue;
 use crate::domain::decide::reason;
+use crate::domain::decide::reopen;
+use crate::domain::decide::routing::{self, Choice};
 use crate::domain::decide::streaming;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::decide::watch;
 use crate::domain::effect::{ListQuery, Order};
 use crate::domain::fact::{AgentFact, AttemptFact, Fact, JobFact};
-use crate::domain::id::{AgentKey, AttemptId, AttemptKey, CallId, JobId, MessageId};
+use crate::domain::id::{AgentKey, AttemptId, AttemptKey, CallId, JobId, JobKey, MessageId};
 use crate::domain::intent::{Receipt, Refusal, Send};
-use crate::domain::job::message::{Hints, Json, Message, Part, Role};
+use crate::domain::job::message::{Hints, Message, Role};
+use crate::domain::job::plan::{Plan, WaitReason};
 use crate::domain::job::task::Via;
 use crate::domain::job::{Origin, Phase};
+use crate::domain::route::message::MessageFields;
+use crate::domain::route::{PRIORITY, Rule, Selector, Target};
 use crate::domain::text::Untrusted;
 
 /// Titles of jobs are cut to this many characters.
@@ -33,36 +41,113 @@ pub(super) const TITLE_CHARS: usize = 80;
 /// How often a message that may have arrived is looked for, and the wait between these lookups.
 const LOOKUPS: u8 = 2;
 const LOOKUP_WAIT: Duration = Duration::from_secs(1);
-/// The reason shown for an agent that is not listed.
-const LEFT: &str = "the agent is no longer part of the fleet";
 
 /// Accepts a new job, which is durable before a byte of it is sent.
 pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
-    let key = turn.state().agent_key(send.agent).ok_or_else(|| unknown("agent"))?;
     if send.parts.is_empty() {
         return Err(not_now("a message needs at least one part"));
     }
+    let Target::Agent(agent) = send.target else { return send_by_rules(turn, send) };
+    let key = turn.state().agent_key(agent).ok_or_else(|| unknown("agent"))?;
     if let Some(task) = &send.task
         && let Some(attempt) = turn.state().attempt_of_task(key, task)
         && let Some(id) = turn.state().attempt(attempt).map(|attempt| attempt.id)
     {
-        return answer(turn, id, send.parts, send.metadata);
+        return answer::send(turn, id, send.parts, send.metadata);
     }
-    takes_messages(turn, key)?;
-    let at = turn.at;
-    let job = JobId(turn.seed.uuid(at));
-    let attempt = AttemptId(turn.seed.uuid(at));
-    let message_id = MessageId::from(turn.seed.uuid(at).to_string().as_str());
+    admission::accepts(turn, key, Work::New)?;
+    let full = matches!(admission::admit(turn, key, Work::New), Admission::Wait(Wait::Full { .. }));
     let only_skill = turn.state().agent(key).and_then(|agent| agent.card.clone());
     let skill = send.skill.clone().or_else(|| Some(only_skill?.only_skill()?.id.clone()));
-    let message = Arc::new(Message {
-        context: send.context.clone(),
-        task: send.task,
-        metadata: send.metadata,
-        hints: Hints { caller: send.caller.clone(), skill: send.skill, parent: send.parent.clone() },
-        ..Message::new(message_id.clone(), Role::User, send.parts)
+    let plan = (full || send.deadline.is_some() || send.priority.is_some()).then(|| Plan {
+        deadline: send.deadline.map(|limit| turn.at + limit),
+        priority: send.priority.unwrap_or(PRIORITY),
+        ..Plan::new(Target::Agent(agent))
     });
+    let message = message_of(&new_message_id(turn), &send);
+    let job = open(turn, send, message, skill, plan)?;
+    if full {
+        queue::wait(turn, job, WaitReason::Capacity, None);
+    } else {
+        queue::plan_attempt(turn, job, key);
+    }
+    Ok(taken(turn, job))
+}
+
+/// Accepts a job for whichever agent the rules choose.
+fn send_by_rules(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
+    if send.task.is_some() {
+        return Err(not_now("a message to a task goes to the agent that has it: name that agent"));
+    }
+    let mut message = message_of(&new_message_id(turn), &send);
+    if let Target::Skill(skill) = &send.target {
+        message.hints.skill.get_or_insert_with(|| skill.clone());
+    }
+    let caller = send.caller.clone().unwrap_or_else(|| turn.operator());
+    let fields = MessageFields::of(&message, Some(&caller));
+    let choice = routing::choose(turn, &send.target, &fields, &[]);
+    let decision = match &choice {
+        Choice::Agent(_, decision) | Choice::Wait(_, decision) => decision,
+        Choice::Nobody(why) => return Err(not_now(why.clone())),
+    };
+    let rule = decision.rule.as_deref().and_then(|name| turn.live.routes.rule(name).cloned());
+    // The agents of a skill are told which of their skills is wanted.
+    if let Some(Selector::Skill(skill)) = rule.as_deref().map(|rule| &rule.to) {
+        message.hints.skill.get_or_insert_with(|| skill.clone());
+    }
+    let deadline =
+        [send.deadline, rule.as_deref().and_then(|rule| rule.deadline)].into_iter().flatten().min();
+    let plan = Plan {
+        rule: decision.rule.clone(),
+        revision: decision.revision,
+        deadline: deadline.map(|limit| turn.at + limit),
+        priority: send.priority.or(rule.as_deref().map(|rule| rule.priority)).unwrap_or(PRIORITY),
+        idempotent: rule.as_deref().is_some_and(|rule| rule.idempotent),
+        ..Plan::new(send.target.clone())
+    };
+    let skill = message.hints.skill.clone();
+    let job = open(turn, send, message, skill, Some(plan))?;
+    queue::settle(turn, job, choice);
+    Ok(taken(turn, job))
+}
+
+/// A new message id.
+fn new_message_id(turn: &mut Turn) -> MessageId {
+    let at = turn.at;
+    MessageId::from(turn.seed.uuid(at).to_string().as_str())
+}
+
+/// The message that an operator wants to send.
+pub(super) fn message_of(id: &MessageId, send: &Send) -> Message {
+    Message {
+        context: send.context.clone(),
+        task: send.task.clone(),
+        metadata: send.metadata.clone(),
+        hints: Hints {
+            caller: send.caller.clone(),
+            skill: send.skill.clone(),
+            parent: send.parent.clone(),
+            ..Hints::default()
+        },
+        ..Message::new(id.clone(), Role::User, send.parts.clone())
+    }
+}
+
+/// Records a new job, which has no attempt yet.
+fn open(
+    turn: &mut Turn,
+    send: Send,
+    message: Message,
+    skill: Option<Untrusted>,
+    plan: Option<Plan>,
+) -> Result<JobKey, Refusal> {
+    if plan.is_some() {
+        queue::has_room(turn, message.len())?;
+    }
+    let at = turn.at;
+    let job = JobId(turn.seed.uuid(at));
     let caller = send.caller.unwrap_or_else(|| turn.operator());
+    let deadline = plan.as_ref().and_then(|plan| plan.deadline);
     let opened = JobFact::Opened {
         origin: Origin::Sent,
         title: message.headline(TITLE_CHARS),
@@ -70,50 +155,59 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
         skill,
         context: send.context,
         parent: send.parent,
-        message: Some(message),
+        message: Some(Arc::new(message)),
+        plan: plan.map(Arc::new),
     };
     turn.record_new(Fact::Job(job, opened));
-    let planned = AttemptFact::Planned { agent: send.agent, message_id: Some(message_id) };
-    turn.job_fact(job, JobFact::Attempt(attempt, planned));
-    if let Some(key) = turn.state().attempt_key(attempt) {
-        begin(turn, key);
+    let key = turn.state().job_key(job).ok_or_else(|| unknown("job"))?;
+    if let Some(deadline) = deadline {
+        turn.set_timer(Timer::Deadline(key), deadline);
     }
-    Ok(Receipt::Taken { job, attempt })
+    Ok(key)
 }
 
-/// Whether a message can be sent to an agent, or the reason why not. An agent that has left the fleet is not probed any
-/// more, so a message planned for it would never be sent.
-fn takes_messages(turn: &Turn, agent: AgentKey) -> Result<(), Refusal> {
-    if turn.state().agent(agent).is_none_or(|agent| !agent.listed) {
-        return Err(not_now(format!("{LEFT}: add it again before you send to it")));
-    }
-    breaker::lets_through(turn, agent)
+/// The receipt for a job.
+fn taken(turn: &Turn, key: JobKey) -> Receipt {
+    let job = turn.state().jobs().get(key);
+    let attempt = job.and_then(|job| turn.state().attempt(*job.attempts.last()?)).map(|attempt| attempt.id);
+    Receipt::Taken { job: job.map_or(JobId(uuid::Uuid::nil()), |job| job.id), attempt }
 }
 
 /// An agent has left the fleet: the attempts planned for it end.
 pub(super) fn agent_left(turn: &mut Turn, agent: AgentKey) {
-    give_up(turn, agent, &Arc::new(Cause::Unsupported(LEFT.into())));
+    give_up(turn, agent, &Arc::new(Cause::Unsupported(admission::LEFT.into())));
 }
 
 /// Sends a planned attempt if its agent takes work; otherwise a new probe decides.
-fn begin(turn: &mut Turn, key: AttemptKey) {
+pub(super) fn begin(turn: &mut Turn, key: AttemptKey) {
     let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
-    let reachable = turn.agent_live(agent).reached
-        && matches!(turn.health(agent), Health::Up | Health::Degraded | Health::LoginNeeded);
-    if reachable { transmit(turn, key) } else { health::probe(turn, agent) }
+    match admission::admit(turn, agent, Work::Planned) {
+        Admission::Granted => transmit(turn, key),
+        Admission::Wait(_) | Admission::Refused(_) => health::probe(turn, agent),
+    }
 }
 
 /// Orders the send. From here on the message may have arrived, even if this process crashes.
 fn transmit(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let agent = attempt.agent;
-    let message = turn.state().job_of(attempt).and_then(|job| job.message.clone());
+    let (id, message_id) = (attempt.id, attempt.message_id.clone());
+    let Some(job) = turn.state().job_of(attempt).map(|job| job.id) else { return };
     let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
-    let (Some(interface), Some(message)) = (interface, message) else {
+    let Some(interface) = interface else {
         let cause = Cause::NotSpoken("no interface that can be called".into());
         return not_taken(turn, key, Phase::Unsent, Arc::new(cause));
     };
+    let Some(message) = turn.state().job_key(job).and_then(|job| reopen::message(turn, job)) else {
+        // It is read from the journal first.
+        return;
+    };
+    let message = sent_as(&message, job, id, message_id);
     turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Sending, cause: None });
+    if let Some(timeout) = rule_of(turn, key).and_then(|rule| rule.timeout) {
+        let due = turn.at + timeout;
+        turn.set_timer(Timer::Overdue(key), due);
+    }
     let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
     breaker::begins(turn, agent, key);
     let send = SendCall::new(key, message, false, stream);
@@ -121,7 +215,61 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
     listing::quicken(turn, agent);
 }
 
-fn order(turn: &mut Turn, agent: AgentKey, interface: Arc<Interface>, send: SendCall) {
+/// The message as one attempt sends it: with the attempt's message id, and with the ids by which whoever sees both sides
+/// can tell attempts of one job from different jobs.
+fn sent_as(message: &Message, job: JobId, attempt: AttemptId, id: Option<MessageId>) -> Arc<Message> {
+    let hints = Hints {
+        job: Some(Untrusted::from(job.to_string())),
+        attempt: Some(Untrusted::from(attempt.to_string())),
+        ..message.hints.clone()
+    };
+    Arc::new(Message { id: id.unwrap_or_else(|| message.id.clone()), hints, ..message.clone() })
+}
+
+/// The rule by which the job of an attempt was last dispatched, as it is now.
+fn rule_of(turn: &Turn, key: AttemptKey) -> Option<Arc<Rule>> {
+    let job = turn.state().job_of(turn.state().attempt(key)?)?;
+    turn.live.routes.rule(job.plan.as_ref()?.rule.as_deref()?).cloned()
+}
+
+/// An attempt takes longer than its rule allows.
+pub(super) fn timed_out(turn: &mut Turn, key: AttemptKey) {
+    if let Some(limit) = rule_of(turn, key).and_then(|rule| rule.timeout) {
+        overdue(turn, key, Cause::Overdue(limit));
+    }
+}
+
+/// Stops an attempt that takes too long: what was not sent stays unsent, and the agent is asked to cancel its task. The
+/// job goes on once that has been seen to end.
+pub(super) fn overdue(turn: &mut Turn, key: AttemptKey, cause: Cause) {
+    let Some(attempt) = turn.state().attempt(key).filter(|attempt| attempt.is_live()) else { return };
+    let (id, agent, has_task) = (attempt.id, attempt.agent, attempt.task.is_some());
+    let cause = Arc::new(cause);
+    match attempt.phase {
+        Phase::Planned => not_taken(turn, key, Phase::Unsent, cause),
+        _ if has_task => {
+            turn.attempt_fact(key, AttemptFact::Overdue { cause });
+            // A refusal is that of an agent that cannot be reached: the task is looked at once it is back.
+            let _not_asked = cancel::ask(turn, id, None);
+        }
+        Phase::Sending => {
+            let calls: Vec<_> = turn.live.calls.of_attempt(agent, key).map(|(call, _)| call).collect();
+            for call in calls {
+                turn.close(call);
+            }
+            turn.watch(key).stream = None;
+            may_have_arrived(turn, agent, key, (*cause).clone());
+        }
+        Phase::Accepted
+        | Phase::Answered
+        | Phase::Refused
+        | Phase::Unsent
+        | Phase::Uncertain
+        | Phase::PresumedLost => {}
+    }
+}
+
+pub(super) fn order(turn: &mut Turn, agent: AgentKey, interface: Arc<Interface>, send: SendCall) {
     let (attempt, message, stream) = (send.attempt, send.message.clone(), send.stream);
     let call = turn.call(agent, PendingCall::Send(send), Order::Send { attempt, interface, message, stream });
     if stream {
@@ -132,12 +280,16 @@ fn order(turn: &mut Turn, agent: AgentKey, interface: Arc<Interface>, send: Send
 /// The agent answers: planned attempts are sent.
 pub(super) fn send_planned(turn: &mut Turn, agent: AgentKey) {
     for key in planned(turn, agent) {
-        match breaker::lets_through(turn, agent) {
-            Ok(()) => transmit(turn, key),
+        match admission::admit(turn, agent, Work::Planned) {
+            Admission::Granted => transmit(turn, key),
             // The breaker opened while this attempt waited for its agent.
-            Err(refusal) => {
-                let cause = Arc::new(Cause::Breaker(Untrusted::from(refusal.to_string())));
-                not_taken(turn, key, Phase::Unsent, cause);
+            Admission::Wait(Wait::Breaker(why)) => {
+                not_taken(turn, key, Phase::Unsent, Arc::new(Cause::Breaker(why)));
+            }
+            Admission::Wait(Wait::Health(_) | Wait::Full { .. }) => {}
+            Admission::Refused(refusal) => {
+                let cause = Cause::Unsupported(Untrusted::from(refusal.to_string()));
+                not_taken(turn, key, Phase::Unsent, Arc::new(cause));
             }
         }
     }
@@ -206,20 +358,20 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
         SendOutcome::Stream(StreamOutcome::Opened { .. }) => {}
         SendOutcome::Stream(StreamOutcome::Events(events)) => {
             took_hold(turn, agent, &send);
-            accepted_answer(turn, &send);
+            answer::accepted(turn, &send);
             for event in events {
                 observe::event(turn, key, event, Via::Send);
             }
         }
         SendOutcome::Task(answered) => {
             took_hold(turn, agent, &send);
-            accepted_answer(turn, &send);
+            answer::accepted(turn, &send);
             observe::report(turn, key, *answered.value, Via::Send, turn.at);
             watch::go_on(turn, key);
         }
         SendOutcome::Message(answered) => {
             took_hold(turn, agent, &send);
-            accepted_answer(turn, &send);
+            answer::accepted(turn, &send);
             observe::answer(turn, key, *answered.value);
             // The task goes on, but its stream was closed when the answer was sent.
             watch::read(turn, key, GetReason::Reconcile);
@@ -231,7 +383,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
             }
             let known = turn.state().attempt(key).is_some_and(|attempt| attempt.phase != Phase::Sending);
             if known || send.answer {
-                if send.answer && answer_is_open(turn, key) {
+                if send.answer && answer::is_open(turn, key) {
                     // The stream ended without an event: a read of the task shows whether the answer arrived.
                     return watch::read(turn, key, GetReason::Answer);
                 }
@@ -327,7 +479,7 @@ fn failed(turn: &mut Turn, agent: AgentKey, send: SendCall, failure: Failure) {
         _ => Arc::new(failure.cause),
     };
     if send.answer {
-        return answer_failed(turn, &send, failure.sent, cause);
+        return answer::failed(turn, &send, failure.sent, cause);
     }
     // A listing has shown its task in the meantime: it is watched like any other.
     if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_some()) {
@@ -343,7 +495,7 @@ fn failed(turn: &mut Turn, agent: AgentKey, send: SendCall, failure: Failure) {
 }
 
 /// True if the answer means that the agent did not take the message.
-fn is_refusal(cause: &Cause) -> bool {
+pub(super) fn is_refusal(cause: &Cause) -> bool {
     match cause {
         Cause::Rpc(_) | Cause::Login { .. } | Cause::RedirectRefused(_) => true,
         Cause::Limit(crate::domain::cause::Limit::Redirects) => true,
@@ -433,11 +585,11 @@ pub(super) fn resend(
             row.phase.as_str()
         )));
     }
-    takes_messages(turn, row.agent)?;
+    admission::accepts(turn, row.agent, Work::Planned)?;
     turn.clear_timer(Timer::Lookup(key));
     reason(turn, key, why);
     begin_again(turn, key);
-    Ok(Receipt::Taken { job, attempt })
+    Ok(Receipt::Taken { job, attempt: Some(attempt) })
 }
 
 fn begin_again(turn: &mut Turn, key: AttemptKey) {
@@ -461,116 +613,4 @@ pub(super) fn presume_lost(
     reason(turn, key, why);
     turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::PresumedLost, cause });
     Ok(Receipt::Done)
-}
-
-// Answers to tasks that need one
-
-/// Answers a task: the same task, the same context.
-pub(super) fn answer(
-    turn: &mut Turn,
-    attempt: AttemptId,
-    parts: Vec<Part>,
-    metadata: Option<Json>,
-) -> Result<Receipt, Refusal> {
-    let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
-    let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
-    let job = turn.state().job_of(row).map(|job| job.id).ok_or_else(|| unknown("job"))?;
-    let task = row.task.as_ref().ok_or_else(|| not_now("there is no task to answer yet"))?;
-    breaker::lets_through(turn, row.agent)?;
-    if parts.is_empty() {
-        return Err(not_now("an answer needs at least one part"));
-    }
-    if task.is_over() {
-        return Err(not_now(format!(
-            "task {} is {}: it accepts no more messages",
-            task.id.short(),
-            task.state.word()
-        )));
-    }
-    if !task.state.is_interrupted() {
-        // Observed: one SDK then runs the work twice in parallel, another silently queues the message.
-        return Err(not_now(format!(
-            "task {} is {}: it has no question",
-            task.id.short(),
-            task.state.word()
-        )));
-    }
-    if row.answer.as_ref().is_some_and(|answer| matches!(answer.phase, Phase::Planned | Phase::Sending)) {
-        return Err(not_now("an answer is already being sent"));
-    }
-    let agent = row.agent;
-    let (task_id, context) = (task.id.clone(), task.context.clone());
-    let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
-    let interface = interface.ok_or_else(|| not_now("its agent has no interface that can be called"))?;
-    let at = turn.at;
-    let message = Arc::new(Message {
-        context,
-        task: Some(task_id),
-        metadata,
-        ..Message::new(turn.seed.uuid(at).to_string().as_str(), Role::User, parts)
-    });
-    let answer = message.clone();
-    turn.attempt_fact(key, AttemptFact::AnswerMoved { message: answer, phase: Phase::Sending, cause: None });
-    let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
-    if let Some(stream) = turn.watch(key).stream.take() {
-        turn.close(stream);
-    }
-    order(turn, agent, interface, SendCall::new(key, message, true, stream));
-    Ok(Receipt::Taken { job, attempt })
-}
-
-pub(super) fn answer_is_open(turn: &Turn, key: AttemptKey) -> bool {
-    let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
-    answer.is_some_and(|answer| matches!(answer.phase, Phase::Sending | Phase::Uncertain))
-}
-
-/// True if a call of this process sends the answer of the task, and will report the outcome.
-pub(super) fn answer_has_call(turn: &Turn, key: AttemptKey) -> bool {
-    let Some(attempt) = turn.state().attempt(key) else { return false };
-    attempt.answer.as_ref().is_some_and(|answer| answer.phase == Phase::Sending)
-        && turn
-            .live
-            .calls
-            .of_attempt(attempt.agent, key)
-            .any(|(_, pending)| matches!(&pending.call, PendingCall::Send(send) if send.answer))
-}
-
-/// After a start: an answer that an earlier process was sending becomes uncertain.
-pub(super) fn doubt_answers(turn: &mut Turn, agent: AgentKey) {
-    for key in turn.state().open_attempts(agent) {
-        let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
-        if answer.is_some_and(|answer| answer.phase == Phase::Sending) {
-            finish_answer(turn, key, Phase::Uncertain, None);
-        }
-    }
-}
-
-fn accepted_answer(turn: &mut Turn, send: &SendCall) {
-    if send.answer && answer_is_open(turn, send.attempt) {
-        finish_answer(turn, send.attempt, Phase::Accepted, None);
-    }
-}
-
-/// Records the outcome of the answer that is being sent.
-pub(super) fn finish_answer(turn: &mut Turn, key: AttemptKey, phase: Phase, cause: Option<Arc<Cause>>) {
-    let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
-    let Some(message) = answer.map(|answer| answer.message.clone()) else { return };
-    let answer = message.clone();
-    turn.attempt_fact(key, AttemptFact::AnswerMoved { message, phase, cause });
-    if phase == Phase::Accepted {
-        observe::message_arrived(turn, key, answer);
-    }
-}
-
-fn answer_failed(turn: &mut Turn, send: &SendCall, sent: Sent, cause: Arc<Cause>) {
-    let phase = match sent {
-        Sent::Not => Phase::Unsent,
-        Sent::Maybe if is_refusal(&cause) => Phase::Refused,
-        Sent::Maybe => Phase::Uncertain,
-    };
-    if answer_is_open(turn, send.attempt) {
-        finish_answer(turn, send.attempt, phase, Some(cause));
-    }
-    let why = if phase == Phase::Uncertain { GetReason::Answer } else { GetReason::Reconcile };
-    watch::read(turn, send.attempt, why);
 }

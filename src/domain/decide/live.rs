@@ -13,13 +13,16 @@ use crate::domain::decide::evidence::Evidence;
 use crate::domain::decide::groups::{Group, GroupKey, GroupMembership};
 use crate::domain::decide::listing_gaps::ListingGaps;
 use crate::domain::decide::names::IndexedName;
+use crate::domain::decide::retry::Budget;
+use crate::domain::decide::task_time::TaskTime;
 use crate::domain::decide::undo::Undo;
 use crate::domain::effect::ListQuery;
-use crate::domain::id::{AgentKey, AttemptKey, CallId};
+use crate::domain::id::{AgentKey, AttemptKey, CallId, JobKey};
 use crate::domain::job::message::Message;
 use crate::domain::job::task::TaskState;
 use crate::domain::metrics::{Histogram, Minute};
 use crate::domain::problem::{Kind, NotificationEvent};
+use crate::domain::route::{self, balance::Turns};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
@@ -59,6 +62,20 @@ pub(in crate::domain) struct Live {
     pub unposted: Option<Untrusted>,
     /// True while this machine delays the engine.
     pub busy: bool,
+    /// The rules of routing, as last loaded.
+    pub routes: Arc<route::Rules>,
+    /// Why the changed configuration cannot be read; the rules stay.
+    pub routes_fault: Option<Untrusted>,
+    /// The agents of each selector that was asked for since agents or cards last changed.
+    pub selected: BTreeMap<route::Selector, Arc<[AgentKey]>>,
+    /// Whose turn it is, by rule.
+    pub turns: BTreeMap<Arc<str>, Turns>,
+    /// Messages of jobs that were read from the journal, until their attempt was accepted.
+    pub messages: BTreeMap<JobKey, Arc<Message>>,
+    /// Jobs whose message is being read from the journal.
+    pub loading: BTreeSet<JobKey>,
+    /// Jobs and retries, by rule.
+    pub budgets: BTreeMap<Arc<str>, Budget>,
 }
 
 /// One thing that becomes due.
@@ -92,6 +109,14 @@ pub(in crate::domain) enum Timer {
     Forget,
     /// Check whether the journal's problem is over.
     Journal,
+    /// Let more jobs leave the queue.
+    Queue,
+    /// End the pause before a job's next attempt.
+    Dispatch(JobKey),
+    /// End a job that has not ended by itself.
+    Deadline(JobKey),
+    /// End an attempt that takes longer than its rule allows.
+    Overdue(AttemptKey),
 }
 
 /// A call that was ordered and has not ended.
@@ -223,6 +248,8 @@ pub(in crate::domain) struct AgentLive {
     pub watched: bool,
     pub last_activity: At,
     pub evidence: Evidence,
+    /// The time that its tasks take.
+    pub task_time: TaskTime,
     /// The usual pauses between updates of its tasks.
     pub baselines: Baselines,
     /// Its groups by host and source.

@@ -1,6 +1,8 @@
 //! All policy: decides each input. One file per subject; the state is changed only by facts.
 
+mod admission;
 mod adopt;
+mod answer;
 mod breaker;
 mod calls;
 mod cancel;
@@ -13,8 +15,13 @@ mod listing;
 mod listing_gaps;
 pub(super) mod live;
 mod retention;
+mod retry;
+mod routing;
+#[cfg(test)]
+mod routing_tests;
 mod sources;
 mod streaming;
+mod task_time;
 use lint::{groups, names};
 mod baseline;
 #[cfg(test)]
@@ -28,6 +35,8 @@ mod notifications;
 mod observe;
 mod order;
 mod problems;
+mod queue;
+mod reopen;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -49,6 +58,8 @@ use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::task::Verdict;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
+pub(super) use routing::explain;
+
 use live::{PendingCall, Timer};
 use turn::Turn;
 
@@ -88,8 +99,20 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         Input::Busy(busy) => turn.live.busy = busy,
         Input::Posted(post) => notifications::posted(turn, post),
         Input::StoreSize(bytes) => retention::on_store_size(turn, bytes),
+        Input::MessageLoaded { job, message } => reopen::loaded(turn, job, message),
+        Input::Routes(routes) => routing::load(turn, routes),
         Input::Deadline => on_deadline(turn),
     }
+    // What follows may end or begin attempts, which are then looked at too.
+    let mut next = 0;
+    while next < turn.touched.attempts.len() {
+        retry::look(turn, turn.touched.attempts[next]);
+        next += 1;
+        if next == turn.touched.attempts.len() {
+            queue::run(turn);
+        }
+    }
+    queue::run(turn);
     turn.touched.sort();
     for at in 0..turn.touched.attempts.len() {
         watch::forget_settled(turn, turn.touched.attempts[at]);
@@ -106,6 +129,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
         turn.fleet_fact(FleetFact::WatchPaused { from });
     }
     turn.fleet_fact(FleetFact::WatchStarted);
+    routing::record_rules(turn);
     let since = watched_until.unwrap_or(turn.at);
     let agents: Vec<_> = turn.state().agents().iter().map(|(key, _)| key).collect();
     for key in agents {
@@ -118,13 +142,14 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
             );
         }
         watch::lose_sight(turn, key, since, None);
-        dispatch::doubt_answers(turn, key);
+        answer::doubt_all(turn, key);
     }
     health::remember_tasks(turn);
     notifications::resume(turn);
     lint::resume(turn);
     problems::resume(turn);
     breaker::resume(turn);
+    queue::resume(turn);
     turn.set_timer(Timer::Retention, turn.at);
     retention::schedule(turn);
     turn.touched.console = true;
@@ -175,14 +200,18 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         Intent::Cancel { attempt, .. } => Some((*attempt, Act::Cancel)),
         Intent::Resend { attempt, .. } => Some((*attempt, Act::Resend)),
         Intent::PresumeLost { attempt, .. } => Some((*attempt, Act::PresumeLost)),
+        Intent::Retry { attempt, .. } => Some((*attempt, Act::Retry)),
+        Intent::Reroute { attempt, .. } => Some((*attempt, Act::Reroute)),
         _ => None,
     };
     let result = match intent {
         Intent::Send(send) => dispatch::send(turn, *send),
-        Intent::Answer { attempt, parts, metadata } => dispatch::answer(turn, attempt, parts, metadata),
+        Intent::Answer { attempt, parts, metadata } => answer::send(turn, attempt, parts, metadata),
         Intent::Cancel { attempt, why } => cancel::ask(turn, attempt, why),
         Intent::Resend { attempt, why } => dispatch::resend(turn, attempt, why),
         Intent::PresumeLost { attempt, why } => dispatch::presume_lost(turn, attempt, why),
+        Intent::Retry { attempt, to, why } => reopen::retry(turn, attempt, to, why),
+        Intent::Reroute { attempt, to, why } => reopen::reroute(turn, attempt, to, why),
         Intent::CheckAgent { agent } => match turn.state().agent_key(agent) {
             Some(key) => {
                 health::probe(turn, key);
@@ -314,6 +343,10 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Lookup(attempt) => dispatch::lookup(turn, attempt),
             Timer::Check(agent) => health::check(turn, agent),
             Timer::Journal => turn.touched.console = true,
+            Timer::Queue => turn.touched.freed = true,
+            Timer::Dispatch(job) => queue::due(turn, job),
+            Timer::Deadline(job) => queue::deadline(turn, job),
+            Timer::Overdue(attempt) => dispatch::timed_out(turn, attempt),
             Timer::Breaker(agent) => breaker::due(turn, agent),
             Timer::Mute(number) => problems::unmute(turn, number),
             Timer::Lint(agent) => turn.touched.agents.push(agent),

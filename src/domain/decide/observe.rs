@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::decide::adopt;
+use crate::domain::decide::answer;
 use crate::domain::decide::cancel;
 use crate::domain::decide::live::PendingCall;
 use crate::domain::decide::order;
@@ -20,6 +21,11 @@ use crate::domain::limits;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
+/// Deviations that an agent's row lists, and the characters of each, at most.
+const DEVIATIONS: usize = 8;
+const DEVIATION_CHARS: usize = 160;
+/// Violations that an agent's row counts: further ones would crowd out the rest of its history.
+const VIOLATIONS: u32 = 100;
 /// The message of a status is looked for among so many of the last messages of a history.
 const LAST: usize = 8;
 
@@ -144,8 +150,24 @@ pub(super) fn odd(turn: &mut Turn, call: &PendingCall, violation: ProtocolViolat
     self::violation(turn, key, violation);
 }
 
+/// A violation is part of the story of the job in which it was observed, and counted in the row of its agent. What was
+/// understood nevertheless is listed there once, so that it does not count against the agent.
 fn violation(turn: &mut Turn, key: AttemptKey, violation: ProtocolViolation) {
-    turn.attempt_fact(key, AttemptFact::ViolationObserved { violation });
+    let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
+    let Some(row) = turn.state().agent(agent) else { return };
+    let (known, count) = (row.deviations.clone(), row.violations);
+    turn.attempt_fact(key, AttemptFact::ViolationObserved { violation: violation.clone() });
+    let counted = match violation {
+        ProtocolViolation::Deviation(what) => {
+            let what = what.shortened(DEVIATION_CHARS);
+            let news = known.len() < DEVIATIONS && !known.contains(&what);
+            news.then_some(ProtocolViolation::Deviation(what))
+        }
+        violation => (count < VIOLATIONS).then_some(violation),
+    };
+    if let Some(violation) = counted {
+        turn.agent_fact(agent, AgentFact::ViolationCounted { violation });
+    }
 }
 
 /// Records an event that could not be read.
@@ -417,8 +439,8 @@ fn status(turn: &mut Turn, key: AttemptKey, reported: ReportedState) {
         crate::domain::decide::health::clock_seen(turn, agent, reported);
     }
     ended_as(turn, key, &state, message.as_ref());
-    if crate::domain::decide::dispatch::answer_is_open(turn, key) && !state.is_interrupted() {
-        crate::domain::decide::dispatch::finish_answer(turn, key, Phase::Accepted, None);
+    if answer::is_open(turn, key) && !state.is_interrupted() {
+        answer::finish(turn, key, Phase::Accepted, None);
     }
     if state.is_terminal()
         && task.cancel.is_some_and(|mark| match mark {

@@ -13,13 +13,14 @@ use crate::domain::call::{Answered, Outcome, Probed, SendOutcome, StreamOutcome,
 use crate::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent, TlsFault};
 use crate::domain::core::{Core, Out};
 use crate::domain::effect::Order;
+use crate::domain::fact::{Fact, JobFact};
 use crate::domain::fleet::source::{DiscoveredAgent, SourceReport, SourceSpec};
-use crate::domain::id::{AgentKey, CallId};
+use crate::domain::id::{AgentKey, AttemptKey, CallId, JobId};
 use crate::domain::input::{Input, Rules, ServerTraits};
 use crate::domain::intent::{Intent, Send};
-use crate::domain::job::Attempt;
 use crate::domain::job::message::{Artifact, Message, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::job::{Attempt, Job, Phase};
 use crate::domain::problem::{Kind, Problem};
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
@@ -107,6 +108,11 @@ pub(in crate::domain::decide) enum Event {
     Read(usize),
     /// An operator holds the breaker, or returns it to automatic.
     Breaker(usize, Option<BreakerState>),
+    /// An operator tries the job of the agent's newest attempt again, or moves it; to the second agent, or anywhere.
+    Retry(usize, Option<usize>),
+    Reroute(usize, Option<usize>),
+    /// An operator wants something.
+    Intent(Intent),
     /// Something else goes into the core.
     Input(Input),
 }
@@ -144,6 +150,8 @@ pub(in crate::domain::decide) struct Fleet {
     calls: Vec<(u64, usize, &'static str)>,
     /// The texts of refusals, oldest first.
     refusals: Vec<String>,
+    /// The messages of all jobs, as a journal has them.
+    messages: BTreeMap<JobId, Option<Arc<Message>>>,
 }
 
 impl Fleet {
@@ -164,6 +172,7 @@ impl Fleet {
             states: BTreeMap::new(),
             calls: Vec::new(),
             refusals: Vec::new(),
+            messages: BTreeMap::new(),
         };
         let mut out = Out::default();
         fleet.core.resume(start, None, &mut out);
@@ -276,6 +285,15 @@ impl Fleet {
                 let by = Untrusted::from("ada");
                 self.intent(Intent::Breaker { agent: self.agent(agent).id, to, by });
             }
+            Event::Retry(agent, to) => {
+                let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
+                self.intent(Intent::Retry { attempt, to, why: None });
+            }
+            Event::Reroute(agent, to) => {
+                let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
+                self.intent(Intent::Reroute { attempt, to, why: None });
+            }
+            Event::Intent(intent) => self.intent(intent),
             Event::Input(input) => self.feed(input),
         }
     }
@@ -309,7 +327,17 @@ impl Fleet {
         self.core.step(self.now, input, &mut out);
         self.refusals
             .extend(out.replies.iter().filter_map(|reply| Some(reply.result.as_ref().err()?.to_string())));
+        for entry in &out.facts {
+            if let Fact::Job(job, JobFact::Opened { message, .. }) = &entry.fact {
+                self.messages.insert(*job, message.clone());
+            }
+        }
         for effect in out.effects {
+            if let Order::LoadMessage { job } = effect.order {
+                let message = self.messages.get(&job).cloned().flatten();
+                self.feed(Input::MessageLoaded { job, message });
+                continue;
+            }
             let key = effect.to.agent().expect("a call of an agent");
             let place = self.keys().iter().position(|known| *known == key);
             let agent = place.expect("a known agent");
@@ -394,7 +422,7 @@ impl Fleet {
             // Without listings, nothing but the script and the watch of its tasks makes calls.
             Order::List { .. } => rpc(ErrorName::MethodNotFound),
             Order::Check { .. } => rpc(ErrorName::TaskNotFound),
-            Order::Close { .. } | Order::Notify(_) => vec![],
+            Order::Close { .. } | Order::Notify(_) | Order::LoadMessage { .. } => vec![],
         }
     }
 
@@ -431,6 +459,40 @@ impl Fleet {
         let mut texts: Vec<_> = open.filter_map(|(_, problem)| text(problem)).collect();
         texts.sort_unstable();
         texts
+    }
+
+    /// Each job in one line: its phase, for what it waits, why it was given up, and its attempts.
+    pub(in crate::domain::decide) fn stories(&self) -> Vec<String> {
+        let state = self.core.state();
+        let attempt = |key: &AttemptKey| {
+            let attempt = state.attempt(*key).expect("an attempt");
+            let how = match &attempt.task {
+                Some(task) if attempt.phase != Phase::PresumedLost => task.state.word(),
+                _ => attempt.phase.as_str().to_owned(),
+            };
+            format!("{} {how}", attempt.agent.0)
+        };
+        let story = |job: &Job| {
+            let plan = job.plan.as_ref();
+            let waits =
+                plan.and_then(|plan| plan.waiting).map(|waiting| format!(" for {}", waiting.why.as_str()));
+            let dead = plan.and_then(|plan| plan.dead.as_ref()).map(|cause| format!(", {cause}"));
+            let attempts: Vec<_> = job.attempts.iter().map(attempt).collect();
+            let line = format!(
+                "{}{}{}: {}",
+                job.phase.as_str(),
+                waits.unwrap_or_default(),
+                dead.unwrap_or_default(),
+                attempts.join(", ")
+            );
+            line.trim_end().to_owned()
+        };
+        state.jobs().iter().map(|(_, job)| story(job)).collect()
+    }
+
+    /// What would never make progress.
+    pub(in crate::domain::decide) fn unattended(&self) -> Vec<&'static str> {
+        self.core.unattended().into_iter().map(|(_, what)| what).collect()
     }
 
     /// The milliseconds at which calls of a name were made.
@@ -485,6 +547,7 @@ fn name_of(order: &Order) -> &'static str {
         Order::Cancel { .. } => "cancel",
         Order::Close { .. } => "close",
         Order::Notify(_) => "notify",
+        Order::LoadMessage { .. } => "load message",
     }
 }
 

@@ -7,12 +7,14 @@ use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::apply::apply;
 use crate::domain::decide::live::{AgentLive, Live, Pending, PendingCall, Timer, Watch};
 use crate::domain::decide::measure;
-use crate::domain::effect::{Effect, Order, Target};
+use crate::domain::effect::{Effect, Order, Recipient};
 use crate::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentKey, AttemptKey, CallId, JobId, Rng, SourceKey};
 use crate::domain::input::{Reply, Rules};
 use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::{Attempt, Job};
 use crate::domain::metrics::Metrics;
+use crate::domain::route::Target;
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -52,6 +54,8 @@ pub(in crate::domain) struct Touched {
     pub versions: Vec<AgentKey>,
     pub replica_keys: Vec<ReplicaKey>,
     pub console: bool,
+    /// True if a waiting job may find a place now.
+    pub freed: bool,
 }
 
 impl Touched {
@@ -74,6 +78,7 @@ impl Touched {
         self.versions.clear();
         self.replica_keys.clear();
         self.console = false;
+        self.freed = false;
     }
 }
 
@@ -94,6 +99,15 @@ impl Turn<'_> {
     /// The operator whose intent is decided.
     pub fn operator(&self) -> Untrusted {
         self.by.clone().unwrap_or_else(|| Untrusted::new(self.rules.operator.clone()))
+    }
+
+    /// Where a job goes: its plan's target, or the agent that it was sent to.
+    pub fn target_of(&self, job: &Job) -> Target {
+        let first = || self.state().agent(self.state().attempt(*job.attempts.first()?)?.agent);
+        match &job.plan {
+            Some(plan) => plan.target.clone(),
+            None => first().map_or(Target::Any, |agent| Target::Agent(agent.id)),
+        }
     }
 
     /// The health of an agent now.
@@ -142,6 +156,10 @@ impl Turn<'_> {
         );
         let healthy = matches!(fact, AgentFact::HealthChanged { .. });
         let before = agent.replica_key.clone();
+        if about_version && !healthy {
+            self.live.selected.clear();
+        }
+        self.touched.freed |= about_version || matches!(fact, AgentFact::BreakerMoved { .. });
         self.record(seq, actor, Fact::Agent(id, fact));
         if self.state().agent(key).is_some() {
             self.touched.agents.push(key);
@@ -157,9 +175,14 @@ impl Turn<'_> {
 
     /// A fact of a job.
     pub fn job_fact(&mut self, job: JobId, fact: JobFact) {
+        self.job_fact_by(None, job, fact);
+    }
+
+    /// Records a fact of a job with its actor.
+    pub fn job_fact_by(&mut self, actor: Option<Untrusted>, job: JobId, fact: JobFact) {
         let known = self.state().job_key(job).and_then(|key| self.state().jobs().get(key));
         let seq = known.map_or(0, |job| job.seq) + 1;
-        self.record(seq, None, Fact::Job(job, fact));
+        self.record(seq, actor, Fact::Job(job, fact));
     }
 
     /// A fact of an attempt that the engine brought about.
@@ -174,7 +197,9 @@ impl Turn<'_> {
         let Some(job) = self.state().job_of(attempt) else { return };
         let (job, seq) = (job.id, job.seq + 1);
         measure::fact(self, key, &fact);
+        let was_live = self.state().attempt(key).is_some_and(Attempt::is_live);
         self.record(seq, actor, Fact::attempt(job, id, fact));
+        self.touched.freed |= was_live && !self.state().attempt(key).is_some_and(Attempt::is_live);
         // Facts of one step are mostly about one attempt.
         if self.touched.attempts.last() != Some(&key) {
             self.touched.attempts.push(key);
@@ -187,7 +212,7 @@ impl Turn<'_> {
         self.live.next_call += 1;
         let call = CallId(self.live.next_call);
         self.live.calls.insert(call, Pending { agent, issued: self.at, call: pending });
-        self.out.effects.push(Effect { call, to: Target::Agent(agent), order });
+        self.out.effects.push(Effect { call, to: Recipient::Agent(agent), order });
         call
     }
 
@@ -195,7 +220,7 @@ impl Turn<'_> {
     pub fn order_of_shell(&mut self, order: Order) -> CallId {
         self.live.next_call += 1;
         let call = CallId(self.live.next_call);
-        self.out.effects.push(Effect { call, to: Target::Shell, order });
+        self.out.effects.push(Effect { call, to: Recipient::Shell, order });
         call
     }
 
@@ -206,7 +231,7 @@ impl Turn<'_> {
             self.live.next_call += 1;
             self.out.effects.push(Effect {
                 call,
-                to: Target::Agent(pending.agent),
+                to: Recipient::Agent(pending.agent),
                 order: Order::Close { stream },
             });
         }

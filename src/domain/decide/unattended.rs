@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use crate::domain::agent::Health;
 use crate::domain::decide::live::{ListReason, Live, PendingCall, Timer};
 use crate::domain::id::{AgentKey, AttemptKey};
+use crate::domain::job::plan::JobPhase;
 use crate::domain::job::task::CancelMark;
-use crate::domain::job::{Attempt, Phase, Task};
+use crate::domain::job::{Attempt, Origin, Phase, Task};
 use crate::domain::state::State;
 
 /// The attempts of the open calls.
@@ -59,7 +60,7 @@ pub(in crate::domain) fn find(state: &State, live: &Live) -> Vec<(AttemptKey, &'
         match task {
             None => {
                 let is_brought_on = match phase {
-                    Phase::Planned => probed,
+                    Phase::Planned => probed || live.loading.contains(&attempt.job),
                     Phase::Sending => {
                         calls.sends.contains(&key)
                             || calls.lookups.contains(&key)
@@ -99,6 +100,22 @@ pub(in crate::domain) fn find(state: &State, live: &Live) -> Vec<(AttemptKey, &'
         let answers = answer.as_ref().is_some_and(|answer| answer.phase == Phase::Sending);
         if answers && !calls.answers.contains(&key) {
             found.push((key, "its answer has no call"));
+        }
+    }
+    for (key, job) in state.jobs().iter().filter(|(_, job)| job.origin == Origin::Sent) {
+        let Some(last) = job.attempts.last() else { continue };
+        let ended = |key: &AttemptKey| {
+            state.attempt(*key).is_none_or(|attempt| !attempt.is_live() && attempt.phase != Phase::Uncertain)
+        };
+        let pauses = job.plan.as_ref().and_then(|plan| plan.waiting?.until).is_some();
+        match job.phase {
+            JobPhase::Running if job.attempts.iter().all(ended) => {
+                found.push((*last, "nothing follows its last attempt"));
+            }
+            JobPhase::Queued if pauses && !is_due(Timer::Dispatch(key)) && !live.loading.contains(&key) => {
+                found.push((*last, "its next attempt is not due"));
+            }
+            JobPhase::Queued | JobPhase::Running | JobPhase::Over => {}
         }
     }
     found

@@ -11,10 +11,11 @@ use crate::domain::cause::Cause;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::{breaker, dispatch, fleet};
-use crate::domain::fact::{AttemptFact, FleetFact};
-use crate::domain::id::{AgentKey, AttemptId, AttemptKey};
+use crate::domain::fact::{AttemptFact, FleetFact, JobFact};
+use crate::domain::id::{AgentKey, AttemptId, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt};
 use crate::domain::job::Phase;
+use crate::domain::job::plan::JobPhase;
 use crate::domain::job::task::CancelMark;
 use crate::domain::problem::{Muted, Taken};
 
@@ -23,10 +24,12 @@ use crate::domain::problem::{Muted, Taken};
 pub(in crate::domain) enum Undo {
     /// No row changed: a note is only in the journal, and a withheld answer ends as unsent.
     Nothing,
-    /// A new job: its attempt ends as unsent.
-    Send(AttemptId),
+    /// A new job, or one that is tried again: its attempt ends as unsent, and it leaves the queue.
+    Send(JobId),
     /// The attempt was uncertain before an operator's decision and is so again.
     Uncertain(AttemptKey, Option<Arc<Cause>>),
+    /// The task that was to move, with its cancel mark before the act.
+    Reroute(AttemptKey, Option<CancelMark>),
     /// The cancel mark of the task before the act.
     Cancel(AttemptKey, Option<CancelMark>),
     /// The take and the mute of the problem before the act.
@@ -47,10 +50,16 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
         Some(Undo::Uncertain(key, state.attempt(key)?.cause.clone()))
     };
     match intent {
-        Intent::Send(_) | Intent::Answer { .. } | Intent::Note { .. } | Intent::TakeBackNote { .. } => {
-            Some(Undo::Nothing)
-        }
+        Intent::Send(_)
+        | Intent::Retry { .. }
+        | Intent::Answer { .. }
+        | Intent::Note { .. }
+        | Intent::TakeBackNote { .. } => Some(Undo::Nothing),
         Intent::Resend { attempt, .. } | Intent::PresumeLost { attempt, .. } => uncertain(attempt),
+        Intent::Reroute { attempt, .. } => {
+            let key = state.attempt_key(*attempt)?;
+            Some(Undo::Reroute(key, state.attempt(key)?.task.as_ref().and_then(|task| task.cancel)))
+        }
         Intent::Cancel { attempt, .. } => {
             let key = state.attempt_key(*attempt)?;
             Some(Undo::Cancel(key, state.attempt(key)?.task.as_ref().and_then(|task| task.cancel)))
@@ -78,7 +87,7 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
 /// Adds the results of the act.
 pub(super) fn after(undo: Undo, receipt: &Receipt, is_send: bool) -> Undo {
     match (undo, receipt) {
-        (Undo::Nothing, Receipt::Taken { attempt, .. }) if is_send => Undo::Send(*attempt),
+        (Undo::Nothing, Receipt::Taken { job, .. }) if is_send => Undo::Send(*job),
         (Undo::Added(_), Receipt::Agents(agents)) => Undo::Added(agents.clone()),
         (undo, _) => undo,
     }
@@ -138,7 +147,7 @@ fn hand_on(turn: &mut Turn, ticket: u64, undo: Undo) -> Undo {
             let added = |undo: &Undo| matches!(undo, Undo::Added(agents) if agent.is_some_and(|id| agents.contains(&id)));
             cancel_out(turn, ticket, Undo::Removed(key), added)
         }
-        undo @ (Undo::Nothing | Undo::Send(_) | Undo::Uncertain(..)) => undo,
+        undo @ (Undo::Nothing | Undo::Send(_) | Undo::Uncertain(..) | Undo::Reroute(..)) => undo,
     }
 }
 
@@ -177,8 +186,14 @@ fn cancel_out(turn: &mut Turn, ticket: u64, undo: Undo, is_opposite: impl Fn(&Un
 fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
     match undo {
         Undo::Nothing => {}
-        Undo::Send(attempt) => {
-            if let Some(key) = turn.state().attempt_key(attempt) {
+        Undo::Send(job) => {
+            let row = turn.state().job_key(job).and_then(|key| turn.state().jobs().get(key));
+            let (attempts, queued) =
+                row.map_or((Vec::new(), false), |job| (job.attempts.to_vec(), job.phase == JobPhase::Queued));
+            if queued {
+                turn.job_fact(job, JobFact::Ended { cause: Some(cause.clone()) });
+            }
+            for key in attempts {
                 dispatch::give_up_one(turn, key, cause);
             }
         }
@@ -193,15 +208,14 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
                 turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Uncertain, cause });
             }
         }
-        Undo::Cancel(key, mark) => {
-            let task = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref());
-            if task.is_some_and(|task| !task.is_over() && task.cancel != mark) {
-                turn.attempt_fact(key, AttemptFact::CancelWithdrawn { mark });
-                if mark.is_none() {
-                    turn.clear_timer(Timer::Cancel(key));
-                }
+        Undo::Reroute(key, mark) => {
+            let job = turn.state().attempt(key).and_then(|attempt| turn.state().job_of(attempt));
+            if let Some((job, target)) = job.map(|job| (job.id, turn.target_of(job))) {
+                turn.job_fact(job, JobFact::Moving { to: None, target });
             }
+            withdraw_cancel(turn, key, mark);
         }
+        Undo::Cancel(key, mark) => withdraw_cancel(turn, key, mark),
         Undo::Problem(number, taken, muted) => problem(turn, number, taken, muted),
         Undo::Breaker(key, was) => breaker::restore(turn, key, was),
         Undo::Added(agents) => {
@@ -212,6 +226,16 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
             }
         }
         Undo::Removed(key) => fleet::rekeep(turn, key),
+    }
+}
+
+fn withdraw_cancel(turn: &mut Turn, key: AttemptKey, mark: Option<CancelMark>) {
+    let task = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref());
+    if task.is_some_and(|task| !task.is_over() && task.cancel != mark) {
+        turn.attempt_fact(key, AttemptFact::CancelWithdrawn { mark });
+        if mark.is_none() {
+            turn.clear_timer(Timer::Cancel(key));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::domain::agent::card::Ability;
 use crate::domain::call::{Answer, StreamOutcome, SubscribeOutcome};
 use crate::domain::cause::{Cause, ErrorName};
+use crate::domain::decide::answer;
 use crate::domain::decide::baseline;
 use crate::domain::decide::cancel;
 use crate::domain::decide::dispatch;
@@ -214,7 +215,7 @@ pub(super) fn got(
             reported(turn, key, *answered.value, Via::Get, issued);
             cancel::still_runs(turn, key, issued);
             // No open call reports on an answer that an earlier process sent.
-            let unanswered = dispatch::answer_is_open(turn, key) && !dispatch::answer_has_call(turn, key);
+            let unanswered = answer::is_open(turn, key) && !answer::has_call(turn, key);
             // The read may have been requested before the answer was sent; read again.
             if why == GetReason::Answer || (unanswered && !again) {
                 answer_seen(turn, key);
@@ -562,7 +563,7 @@ pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
         watch.missing = 0;
         // An old connection may hang forever; an answer in progress has its own limit, and closing it would lose its
         // result.
-        if !dispatch::answer_has_call(turn, key)
+        if !answer::has_call(turn, key)
             && let Some(stream) = turn.watch(key).stream.take()
         {
             let watch = turn.watch(key);
@@ -585,9 +586,9 @@ fn answer_seen(turn: &mut Turn, key: AttemptKey) {
     let hash = crate::domain::job::message::text_hash(&answer.message.id.raw());
     let in_history = attempt.progress.as_ref().is_some_and(|progress| progress.messages.contains(&hash));
     if in_history {
-        dispatch::finish_answer(turn, key, Phase::Accepted, None);
+        answer::finish(turn, key, Phase::Accepted, None);
     } else if answer.phase == Phase::Sending {
-        dispatch::finish_answer(turn, key, Phase::Uncertain, None);
+        answer::finish(turn, key, Phase::Uncertain, None);
     }
 }
 

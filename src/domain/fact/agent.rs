@@ -6,6 +6,7 @@ use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::{Card, Dialect, Interface};
 use crate::domain::agent::{AgentSpec, Health};
 use crate::domain::cause::Cause;
+use crate::domain::job::task::ProtocolViolation;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -105,5 +106,10 @@ pub enum AgentFact {
     TextSanitised {
         /// How many were removed since the last such fact.
         count: u32,
+    },
+    /// It did something in one of its tasks that the protocol does not allow.
+    ViolationCounted {
+        /// The violation.
+        violation: ProtocolViolation,
     },
 }

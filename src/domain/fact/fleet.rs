@@ -20,6 +20,10 @@ pub enum Act {
     Resend,
     /// Declared an uncertain attempt lost.
     PresumeLost,
+    /// Tried a job again.
+    Retry,
+    /// Moved a job to another agent.
+    Reroute,
 }
 
 impl Act {
@@ -30,6 +34,8 @@ impl Act {
             Self::Answer => "answered",
             Self::Resend => "sent again",
             Self::PresumeLost => "presumed lost",
+            Self::Retry => "tried again",
+            Self::Reroute => "moved",
         }
     }
 }
@@ -50,6 +56,13 @@ pub enum FleetFact {
         from: At,
         /// How many facts are lost.
         facts: u64,
+    },
+    /// The rules of routing were loaded.
+    RoutesLoaded {
+        /// Which version of them: a hash of what they say.
+        revision: u64,
+        /// How many rules.
+        rules: u32,
     },
     /// A problem was found.
     ProblemRaised {

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentId, AttemptId, ContextId, MessageId, TaskId};
 use crate::domain::job::message::{Json, Message, Part};
+use crate::domain::job::plan::{NextAgent, Plan, WaitReason};
 use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
+use crate::domain::route::Target;
+use crate::domain::route::decision::Decision;
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
@@ -29,6 +32,41 @@ pub enum JobFact {
         parent: Option<TaskId>,
         /// The message to send; `None` for a found job.
         message: Option<Arc<Message>>,
+        /// How it is to be dispatched; `None` for a found job, and for one sent to a named agent.
+        plan: Option<Arc<Plan>>,
+    },
+    /// The router chose an agent, with what it looked at. The attempt follows.
+    Routed {
+        /// The decision.
+        decision: Arc<Decision>,
+        /// True if an earlier attempt of the job has ended: this one follows it by rule.
+        retry: bool,
+    },
+    /// It waits from here on, or waits for something else.
+    Queued {
+        /// Why.
+        why: WaitReason,
+        /// Until when at least; `None` if something else ends the wait.
+        until: Option<At>,
+    },
+    /// Nothing more is tried.
+    Ended {
+        /// Why it ended without a result; `None` if its last attempt says how it ended.
+        cause: Option<Arc<Cause>>,
+    },
+    /// An operator wants it to be tried again.
+    Reopened {
+        /// Where.
+        to: NextAgent,
+        /// The target from here on.
+        target: Target,
+    },
+    /// An operator moves it: another attempt follows once the live one was seen to end.
+    Moving {
+        /// Where to; `None` if the journal could not store the operator's act, and nothing moves.
+        to: Option<NextAgent>,
+        /// The target from here on.
+        target: Target,
     },
     /// Details of a found job became known.
     Explained {
@@ -52,7 +90,14 @@ impl JobFact {
     pub fn of_attempt(&self) -> Option<(AttemptId, &AttemptFact)> {
         match self {
             Self::Attempt(id, fact) => Some((*id, fact)),
-            Self::Opened { .. } | Self::Explained { .. } | Self::Forgotten => None,
+            Self::Opened { .. }
+            | Self::Explained { .. }
+            | Self::Routed { .. }
+            | Self::Queued { .. }
+            | Self::Ended { .. }
+            | Self::Reopened { .. }
+            | Self::Moving { .. }
+            | Self::Forgotten => None,
         }
     }
 }
@@ -175,6 +220,11 @@ pub enum AttemptFact {
         phase: Phase,
         /// Why, where something went wrong.
         cause: Option<Arc<Cause>>,
+    },
+    /// It takes longer than its rule or its job's deadline allows; its agent is asked to stop.
+    Overdue {
+        /// The limit.
+        cause: Arc<Cause>,
     },
     /// The actor's reason for the acts of the same step.
     ReasonGiven {

@@ -133,6 +133,12 @@ impl Message {
         }
     }
 
+    /// The size of its parts and its metadata in bytes.
+    pub fn len(&self) -> u64 {
+        let metadata = self.metadata.as_ref().map_or(0, |json| json.raw().len());
+        (self.parts.iter().map(Part::len).sum::<usize>() + metadata) as u64
+    }
+
     /// The first text, for titles.
     pub fn headline(&self, chars: usize) -> Untrusted {
         let text = self.parts.iter().filter_map(Part::as_text).map(|text| text.headline(chars));
@@ -207,6 +213,10 @@ pub struct Hints {
     pub skill: Option<Untrusted>,
     /// `quarterdeck.parent_task`
     pub parent: Option<TaskId>,
+    /// `quarterdeck.job`: the sender's id of the job.
+    pub job: Option<Untrusted>,
+    /// `quarterdeck.attempt`: the sender's id of this sending of it.
+    pub attempt: Option<Untrusted>,
 }
 
 /// An output of a task.

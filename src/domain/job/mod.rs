@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod detail;
 pub mod message;
+pub mod plan;
 pub mod task;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use smallvec::SmallVec;
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use crate::domain::job::message::{Fingerprint, Message};
+use crate::domain::job::plan::{JobPhase, Plan};
 use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
@@ -39,8 +41,12 @@ pub struct Job {
     pub created: At,
     /// Its sendings, oldest first.
     pub attempts: SmallVec<[AttemptKey; 4]>,
-    /// The message, until no attempt needs it any more.
+    /// The message while it waits, is being sent, or may not have arrived. Afterwards the journal has it.
     pub message: Option<Arc<Message>>,
+    /// How far it has come. What happens to a found job is decided elsewhere: it runs while a task of it does.
+    pub phase: JobPhase,
+    /// How it is dispatched; `None` for a found job, and for one sent to a named agent that took it at once.
+    pub plan: Option<Box<Plan>>,
 }
 
 /// How a job came to us.

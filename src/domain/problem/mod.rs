@@ -171,6 +171,8 @@ kinds! {
         "when the journal has been written for a minute",
     WebhookFailing "webhook-failing" Warn "Problems cannot be posted to the webhook: nobody is notified."
         "when a post succeeds again",
+    RoutesUnread "routes-unread" Warn "The configuration file has changed and has faults; the rules of routing that were in force stay."
+        "when the file can be read",
     SourceFailing "source-failing" Warn "A source of agents cannot be read; the agents that it named stay in the fleet."
         "when it can be read again",
     CancelIgnored "cancel-ignored" Bad "The agent agreed to a cancel but keeps working on the task."

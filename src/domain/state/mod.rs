@@ -4,27 +4,33 @@
 
 pub(in crate::domain) mod departed;
 pub(in crate::domain) mod index;
+pub mod queue;
+mod restore;
 pub mod slab;
 pub mod snapshot;
 pub(in crate::domain) mod sourced_cards;
+
+pub use restore::{ProblemRow, Rows};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::domain::agent::replicas::{Group, ReplicaMembership, Replicas};
+use crate::domain::agent::replicas::{Group, Replicas};
 use crate::domain::agent::{Agent, Counts};
 use crate::domain::fleet::source::SourceRow;
 use crate::domain::id::{
     AgentId, AgentKey, AttemptId, AttemptKey, JobId, JobKey, MessageId, ProblemKey, SourceKey, TaskId,
 };
 use crate::domain::job::attention::Attention;
+use crate::domain::job::plan::JobPhase;
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Job, Phase};
 use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::state::departed::Departed;
 use crate::domain::state::index::Index;
+use crate::domain::state::queue::Queue;
 use crate::domain::state::slab::Slab;
 use crate::domain::state::sourced_cards::SourcedCards;
 use crate::domain::time::At;
@@ -83,6 +89,7 @@ pub struct State {
     sourced_cards: SourcedCards,
     /// Jobs of which no attempt goes on, by the second in which they were created: see [`second`].
     ended: BTreeSet<(u32, JobKey)>,
+    queue: Queue,
     /// Problems that are over, by when they cleared.
     pub(super) cleared: BTreeSet<(At, ProblemKey)>,
     /// The place behind all agents that ever were there.
@@ -255,6 +262,11 @@ impl State {
         self.jobs.get(self.ended.first()?.1)
     }
 
+    /// The jobs that wait.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
     /// How many problems are over.
     pub fn cleared_count(&self) -> usize {
         self.cleared.len()
@@ -285,62 +297,6 @@ impl State {
         to.append(&mut self.changes);
     }
 
-    /// Restores rows loaded from a store; builds indexes and counts. A secret salt keeps agents from choosing ids that
-    /// collide.
-    pub fn restore(rows: Rows, salt: u64) -> Self {
-        let mut state = Self {
-            fleet_seq: rows.fleet_seq,
-            last_problem: rows.last_problem,
-            job_ids: Index::new(salt),
-            attempt_ids: Index::new(salt),
-            tasks: Index::new(salt),
-            ..Self::default()
-        };
-        for mut agent in rows.agents {
-            let id = agent.id;
-            agent.counts = Counts::default();
-            let standing = ReplicaMembership::of(&agent);
-            let sources = agent.sources.clone();
-            state.next_order = state.next_order.max(agent.order.saturating_add(1));
-            let key = state.agents.insert(agent);
-            state.name_by(key, &[], &sources);
-            state.replicas.moved(key, &ReplicaMembership::nowhere(), &standing);
-            state.agent_ids.insert(id, key);
-        }
-        for (job, attempts) in rows.jobs {
-            let key = state.insert_job(job);
-            for (attempt, agent) in attempts {
-                if let Some(agent) = state.agent_key(agent) {
-                    state.insert_attempt(Attempt { job: key, agent, ..attempt });
-                }
-            }
-        }
-        for source in rows.sources {
-            state.insert_source(source);
-        }
-        for row in rows.problems {
-            let subject = match (row.source, row.agent) {
-                (Some(name), _) if row.problem.kind == Kind::ObjectiveMissed => {
-                    Some(Subject::objective(&name))
-                }
-                (Some(source), _) => state.source_key(&source).map(Subject::Source),
-                (None, Some(agent)) => {
-                    state.agent_key(agent).map(|key| Subject::of(row.problem.kind, Some(key), None))
-                }
-                (None, None) => Some(Subject::Console),
-            };
-            if let Some(subject) = subject {
-                state.insert_problem(Problem { subject, agent: subject.one(), ..row.problem });
-            }
-        }
-        let keys: Vec<_> = state.agents.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            state.place_departed(key);
-        }
-        state.changes.clear();
-        state
-    }
-
     pub(super) fn insert_job(&mut self, job: Job) -> JobKey {
         let (id, parent) = (job.id, job.parent.clone());
         let key = self.jobs.insert(Job { attempts: SmallVec::new(), ..job });
@@ -349,8 +305,18 @@ impl State {
             self.children.entry(parent).or_default().push(key);
         }
         self.place_job(key);
+        self.queue.place(key, self.jobs.get(key));
         self.changes.push(Changed::Job(key));
         key
+    }
+
+    /// Changes a job and keeps its indexes in step.
+    pub(super) fn edit_job(&mut self, key: JobKey, edit: impl FnOnce(&mut Job)) {
+        let Some(job) = self.jobs.get_mut(key) else { return };
+        edit(job);
+        self.queue.place(key, self.jobs.get(key));
+        self.place_job(key);
+        self.changes.push(Changed::Job(key));
     }
 
     /// Notes whether a job has ended.
@@ -358,7 +324,7 @@ impl State {
         let Some(job) = self.jobs.get(key) else { return };
         let goes_on = |key: &AttemptKey| self.attempts.get(*key).is_some_and(Attempt::goes_on);
         let place = (second(job.created), key);
-        if job.attempts.iter().any(goes_on) {
+        if job.phase == JobPhase::Queued || job.attempts.iter().any(goes_on) {
             self.ended.remove(&place);
         } else {
             self.ended.insert(place);
@@ -553,6 +519,7 @@ impl State {
     pub(super) fn remove_job(&mut self, key: JobKey) {
         let Some(job) = self.jobs.remove(key) else { return };
         self.ended.remove(&(second(job.created), key));
+        self.queue.place(key, None);
         for attempt in &job.attempts {
             self.unindex_attempt(*attempt);
             if let Some(gone) = self.attempts.remove(*attempt) {
@@ -659,32 +626,4 @@ impl CountedAs {
             }
         }
     }
-}
-
-/// Entity rows as a store keeps them: related by durable ids.
-#[derive(Clone, Debug, Default)]
-pub struct Rows {
-    /// The number of the fleet's last fact.
-    pub fleet_seq: u64,
-    /// The highest problem number ever given.
-    pub last_problem: u32,
-    /// The agents.
-    pub agents: Vec<Agent>,
-    /// The jobs, each with its attempts in order and the agents of those.
-    pub jobs: Vec<(Job, Vec<(Attempt, AgentId)>)>,
-    /// The sources of agents.
-    pub sources: Vec<SourceRow>,
-    /// The problems.
-    pub problems: Vec<ProblemRow>,
-}
-
-/// A problem whose subject is named by durable ids.
-#[derive(Clone, Debug)]
-pub struct ProblemRow {
-    /// The problem; its subject and agent are filled in on loading.
-    pub problem: Problem,
-    /// Its agent.
-    pub agent: Option<AgentId>,
-    /// Its source of agents.
-    pub source: Option<Arc<str>>,
 }

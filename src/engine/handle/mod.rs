@@ -2,6 +2,7 @@
 
 pub mod remote;
 pub mod wire;
+mod wire_routes;
 
 use std::sync::Arc;
 
@@ -10,11 +11,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::domain::cause::Cause;
 use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
-use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::intent::{Intent, Receipt, Refusal, Send};
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Json, Part};
 use crate::domain::metrics::{Block, Minute, MinuteRange};
 use crate::domain::problem::shared_attributes::Attribute;
+use crate::domain::route::explanation::Explanation;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::net::tap::Frame;
@@ -89,6 +91,8 @@ pub enum Query {
         /// The jobs.
         jobs: Arc<[JobId]>,
     },
+    /// The rules of routing, and where this message would go now; `None` asks for the rules alone.
+    Explain(Option<Box<Send>>),
     /// The current report of a task by its agent, which is not stored.
     ReadTask {
         /// The agent.
@@ -111,6 +115,8 @@ pub enum Answer {
     Metrics(Vec<(Minute, Arc<Block>)>),
     /// The answer to [`Query::Fields`]: names and values, for each job that has any.
     Fields(Vec<(JobId, Vec<Attribute>)>),
+    /// The answer to [`Query::Explain`].
+    Explained(Box<Explanation>),
     /// The answer to [`Query::ReadTask`]: the task in the JSON of A2A 1.0.
     Task(Json),
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client                                   server
-//! {"hello":{"version":2}}                  {"hello":{"version":2,"pid":7,"lasting":true,…}}
+//! {"hello":{"version":3}}                  {"hello":{"version":3,"pid":7,"lasting":true,…}}
 //! {"watch":true}                           {"rows":{…}} … {"published":{"rev":1,…}}, again at each change
 //! {"watch":true,"keeps_cards":true}        the same; an agent's row has its card only if that is new, else "same_card"
 //! {"id":1,"by":"sam","submit":{…}}         {"id":1,"receipt":{…}} or {"id":1,"refusal":{…}}
@@ -33,7 +33,7 @@ use crate::store::metrics;
 use crate::store::record::{Record, member, put_member, record, words};
 
 /// The version of the protocol. Another version is refused in the hello.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The tasks that a client wants: a fleet may have had a hundred thousand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -55,7 +55,7 @@ words! {
 }
 
 record! {
-    Send { agent, parts, context, task, metadata, skill, caller, parent }
+    Send { target, parts, context, task, metadata, skill, caller, parent, deadline, priority }
     Frame { number, at, call, method, task, kind, label, head, text, bytes }
     Fault { code, text, expected }
 }
@@ -137,6 +137,11 @@ impl Record for Intent {
             Self::Cancel { attempt, why } => of_attempt("cancel", attempt, why),
             Self::Resend { attempt, why } => of_attempt("resend", attempt, why),
             Self::PresumeLost { attempt, why } => of_attempt("presume lost", attempt, why),
+            Self::Retry { attempt, to, why } | Self::Reroute { attempt, to, why } => {
+                let word = if matches!(self, Self::Retry { .. }) { "retry" } else { "reroute" };
+                let writer = put_member(says(word).raw("attempt", &attempt.put()), "to", to);
+                put_member(writer, "why", why).end()
+            }
             Self::CheckAgent { agent } => says("check agent").raw("agent", &agent.put()).end(),
             Self::CheckTask { attempt } => says("check task").raw("attempt", &attempt.put()).end(),
             Self::AddAgents { specs } => says("add agents").raw("specs", &specs.put()).end(),
@@ -189,6 +194,8 @@ impl Record for Intent {
             "cancel" => Self::Cancel { attempt: attempt()?, why: why()? },
             "resend" => Self::Resend { attempt: attempt()?, why: why()? },
             "presume lost" => Self::PresumeLost { attempt: attempt()?, why: why()? },
+            "retry" => Self::Retry { attempt: attempt()?, to: member(&object, "to")?, why: why()? },
+            "reroute" => Self::Reroute { attempt: attempt()?, to: member(&object, "to")?, why: why()? },
             "check agent" => Self::CheckAgent { agent: agent()? },
             "check task" => Self::CheckTask { attempt: attempt()? },
             "add agents" => Self::AddAgents { specs: member(&object, "specs")? },
@@ -338,6 +345,7 @@ impl Record for Query {
                 .raw("step", &step.put())
                 .end(),
             Self::Fields { jobs } => says("fields").raw("jobs", &jobs.to_vec().put()).end(),
+            Self::Explain(send) => put_member(says("explain"), "send", send).end(),
             Self::ReadTask { agent, task } => {
                 says("read task").raw("agent", &agent.put()).raw("task", &task.put()).end()
             }
@@ -356,6 +364,7 @@ impl Record for Query {
                 step: member::<u32>(&object, "step")?.max(1),
             }),
             "fields" => Self::Fields { jobs: member::<Vec<JobId>>(&object, "jobs")?.into() },
+            "explain" => Self::Explain(member(&object, "send")?),
             "read task" => {
                 Self::ReadTask { agent: member(&object, "agent")?, task: member(&object, "task")? }
             }
@@ -381,6 +390,7 @@ impl Record for Answer {
             }
             Self::Metrics(blocks) => put_metrics(blocks),
             Self::Fields(fields) => says("fields").raw("fields", &fields.put()).end(),
+            Self::Explained(explained) => says("explained").raw("explained", &explained.put()).end(),
             Self::Task(json) => says("task").raw("task", &json.put()).end(),
         }
     }
@@ -404,6 +414,7 @@ impl Record for Answer {
             "wire" => Self::Wire(member(&object, "count")?, member(&object, "frames")?),
             "metrics" => Self::Metrics(get_metrics(&object)?),
             "fields" => Self::Fields(member(&object, "fields")?),
+            "explained" => Self::Explained(member(&object, "explained")?),
             "task" => Self::Task(member(&object, "task")?),
             _ => return None,
         })
@@ -503,6 +514,7 @@ record! {
 mod tests {
     use super::*;
     use crate::domain::job::task::TaskState;
+    use crate::domain::route::Target;
 
     #[test]
     fn messages_of_the_socket_are_read_as_they_were_written() {
@@ -511,7 +523,9 @@ mod tests {
         let (agent, attempt, job) = (AgentId(seed.uuid(at)), AttemptId(seed.uuid(at)), JobId(seed.uuid(at)));
         let intents = [
             Intent::Send(Box::new(Send {
-                agent,
+                target: Target::Agent(agent),
+                deadline: Some(std::time::Duration::from_secs(9)),
+                priority: Some(7),
                 parts: vec![Part::text("é\u{1b}")],
                 context: Some("c".into()),
                 task: None,
@@ -553,7 +567,9 @@ mod tests {
         for intent in intents {
             assert_eq!(Intent::get(&intent.put()), Some(intent));
         }
-        for receipt in [Receipt::Done, Receipt::Taken { job, attempt }, Receipt::Agents(vec![agent])] {
+        for receipt in
+            [Receipt::Done, Receipt::Taken { job, attempt: Some(attempt) }, Receipt::Agents(vec![agent])]
+        {
             assert_eq!(Receipt::get(&receipt.put()), Some(receipt));
         }
         for refusal in

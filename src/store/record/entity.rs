@@ -9,6 +9,7 @@ use crate::domain::agent::outage::Outage;
 use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::agent::{Agent, Counts};
 use crate::domain::id::{AgentId, AgentKey, JobId, JobKey};
+use crate::domain::job::plan::JobPhase;
 use crate::domain::job::{Answer, Attempt, Job, Task};
 use crate::domain::problem::{DueNotification, Kind, Problem, Subject};
 use crate::domain::text::Untrusted;
@@ -135,6 +136,12 @@ impl Record for Job {
         add(&mut members, "parent", &self.parent);
         add(&mut members, "created", &self.created);
         add(&mut members, "message", &self.message);
+        if self.phase != JobPhase::Running {
+            add(&mut members, "phase", &self.phase);
+        }
+        if self.plan.is_some() {
+            add(&mut members, "plan", &self.plan);
+        }
         members.end();
     }
 
@@ -152,6 +159,9 @@ impl Record for Job {
             created: member(&object, "created")?,
             attempts: smallvec::SmallVec::new(),
             message: member(&object, "message")?,
+            // Version 0.1.0 stored none; [`crate::domain::state::State::restore`] finds out whether the job is over.
+            phase: member::<Option<JobPhase>>(&object, "phase")?.unwrap_or(JobPhase::Running),
+            plan: member(&object, "plan")?,
         })
     }
 }

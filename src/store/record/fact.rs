@@ -60,6 +60,7 @@ bodies!(FleetFact {
     WatchStarted = "watch_started" {},
     WatchPaused = "watch_paused" { from },
     JournalGap = "journal_gap" { from, facts },
+    RoutesLoaded = "routes_loaded" { revision, rules },
     ProblemRaised = "problem_raised" { number, kind, agent, attempt, source, text, next },
     ProblemReworded = "problem_reworded" { number, text, next },
     ProblemCleared = "problem_cleared" { number, into },
@@ -97,10 +98,16 @@ bodies!(AgentFact {
     BreakerMoved = "breaker_moved" { position, cause, forced },
     StreamingRefused = "streaming_refused" { cause },
     TextSanitised = "text_disarmed" { count },
+    ViolationCounted = "violation_counted" { violation },
 });
 
 bodies!(JobFact {
-    Opened = "job_opened" { origin, title, caller, skill, context, parent, message },
+    Opened = "job_opened" { origin, title, caller, skill, context, parent, message, plan },
+    Routed = "job_routed" { decision, retry },
+    Queued = "job_queued" { why, until },
+    Ended = "job_ended" { cause },
+    Reopened = "job_reopened" { to, target },
+    Moving = "job_moving" { to, target },
     Explained = "job_explained" { title, caller, skill, parent },
     Forgotten = "job_forgotten" {},
 } or Attempt(AttemptFact));
@@ -120,6 +127,7 @@ bodies!(AttemptFact {
     CancelWithdrawn = "cancel_withdrawn" { mark },
     CancelIgnored = "cancel_ignored" { events },
     AnswerMoved = "answer_moved" { message, phase, cause },
+    Overdue = "attempt_overdue" { cause },
     ReasonGiven = "reason_given" { why },
     ViolationObserved = "oddity_observed" { violation as "oddity" },
     Settled = "settled" {},

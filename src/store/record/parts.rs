@@ -8,9 +8,12 @@ use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::fact::Act;
 use crate::domain::fleet::source::{SourceHealth, SourceKind, SourceRow, SourceSpec};
 use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
+use crate::domain::job::plan::{JobPhase, NextAgent, Plan, WaitReason, Waiting};
 use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
 use crate::domain::problem::{Kind, Muted, NotificationEvent, Taken};
+use crate::domain::route::Target;
+use crate::domain::route::decision::{Considered, Decision, Obstacle, Verdict as RouteVerdict};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
 
@@ -27,7 +30,7 @@ words! {
         LoginNeeded = "login-needed", NotSpoken = "not-spoken",
     }
     NotificationEvent { Raised = "raised", Cleared = "cleared" }
-    Act { Cancel = "cancel", Answer = "answer", Resend = "resend", PresumeLost = "presume lost" }
+    Act { Cancel = "cancel", Answer = "answer", Resend = "resend", PresumeLost = "presume lost", Retry = "retry", Reroute = "reroute" }
     BreakerState { Closed = "closed", Open = "open", HalfOpen = "half-open" }
     Origin { Sent = "sent", Found = "found" }
     Phase {
@@ -41,6 +44,8 @@ words! {
         Asked = "asked", Agreed = "agreed", Verified = "verified", Unconfirmed = "unconfirmed", Refused = "refused",
         TooLate = "too late",
     }
+    JobPhase { Queued = "queued", Running = "running", Over = "over" }
+    WaitReason { Capacity = "capacity", Concurrency = "concurrency", Unavailable = "unavailable", Backoff = "backoff" }
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {
         SseLine = "sse line", SseEvent = "sse event", Card = "card", Body = "body", InFlight = "in flight",
@@ -75,12 +80,16 @@ record! {
         extended_card, extensions, region, framework, peers, skills, input_modes, output_modes, security, required_security,
         signatures, faults, raw, digest,
     }
-    Hints { caller, skill, parent }
+    Hints { caller, skill, parent, job, attempt }
     Message { id, role, parts, context, task, metadata, references, hints }
     Fingerprint { bytes, hash, tail }
     ArtifactMeta { id, name, print, closed }
     Progress { artifacts, messages, messages_total, content }
     LateEnd { state, after }
+    Waiting { why, since, until }
+    Plan { target, rule, revision, deadline, priority, idempotent, retries, next, waiting, dead }
+    Considered { agent, score, health, in_flight, capacity, latency, verdict }
+    Decision { rule, route, revision, matched, stage, candidates }
 }
 
 /// One of a few words, or any other text as received.
@@ -244,6 +253,9 @@ impl Record for Cause {
             Self::Status { status, says: words } => {
                 says("status").raw("status", &status.put()).text("text", words.raw()).end()
             }
+            Self::Deadline(limit) => says("deadline").raw("after", &limit.put()).end(),
+            Self::Overdue(limit) => says("overdue").raw("after", &limit.put()).end(),
+            Self::TaskEnded(how) => with("task ended", how),
             Self::Malformed(place) => with("malformed", place),
             Self::Limit(limit) => says("limit").raw("limit", &limit.put()).end(),
             Self::RedirectRefused(to) => with("redirect refused", to),
@@ -292,6 +304,9 @@ impl Record for Cause {
                 had_credentials: member(&object, "had_credentials")?,
             },
             "status" => Self::Status { status: member(&object, "status")?, says: text()? },
+            "deadline" => Self::Deadline(member(&object, "after")?),
+            "overdue" => Self::Overdue(member(&object, "after")?),
+            "task ended" => Self::TaskEnded(text()?),
             "malformed" => Self::Malformed(text()?),
             "limit" => Self::Limit(member(&object, "limit")?),
             "redirect refused" => Self::RedirectRefused(text()?),
@@ -322,6 +337,73 @@ impl Record for Cause {
             "source" => Self::Source(text()?),
             "not served" => Self::NotServed(text()?),
             _ => return None,
+        })
+    }
+}
+
+impl Record for Target {
+    fn put(&self) -> String {
+        let to = |word: &str| Writer::new().text("to", word);
+        match self {
+            Self::Agent(agent) => to("agent").raw("agent", &agent.put()),
+            Self::Skill(skill) => to("skill").text("name", skill.raw()),
+            Self::Tag(tag) => to("tag").text("name", tag.raw()),
+            Self::Route(route) => to("route").text("name", route),
+            Self::Any => to("any"),
+        }
+        .end()
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        Some(match &*object.text("to")? {
+            "agent" => Self::Agent(member(&object, "agent")?),
+            "skill" => Self::Skill(member(&object, "name")?),
+            "tag" => Self::Tag(member(&object, "name")?),
+            "route" => Self::Route(member(&object, "name")?),
+            "any" => Self::Any,
+            _ => return None,
+        })
+    }
+}
+
+/// The agent, or `any`.
+impl Record for NextAgent {
+    fn put(&self) -> String {
+        match self {
+            Self::Any => string("any"),
+            Self::Named(agent) => agent.put(),
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        match &*text_of(raw)? {
+            "any" => Some(Self::Any),
+            _ => Record::get(raw).map(Self::Named),
+        }
+    }
+}
+
+impl Record for RouteVerdict {
+    fn put(&self) -> String {
+        string(match self {
+            Self::Taken => "taken",
+            Self::Behind => "behind",
+            Self::Out(Obstacle::Breaker) => "breaker",
+            Self::Out(Obstacle::Full) => "full",
+            Self::Out(Obstacle::Cordoned) => "cordoned",
+            Self::Out(Obstacle::Health(health)) => health.as_str(),
+        })
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        Some(match &*text_of(raw)? {
+            "taken" => Self::Taken,
+            "behind" => Self::Behind,
+            "breaker" => Self::Out(Obstacle::Breaker),
+            "full" => Self::Out(Obstacle::Full),
+            "cordoned" => Self::Out(Obstacle::Cordoned),
+            _ => Self::Out(Obstacle::Health(Health::get(raw)?)),
         })
     }
 }

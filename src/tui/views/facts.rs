@@ -4,8 +4,11 @@ use crate::domain::agent::card::Interface;
 use crate::domain::cause::Cause;
 use crate::domain::fact::{AgentFact, AttemptFact, JobFact};
 use crate::domain::job::detail::Line;
+use crate::domain::job::plan::WaitReason;
 use crate::domain::job::task::{CancelMark, TaskState, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
+use crate::domain::route;
+use crate::domain::route::decision::Considered;
 use crate::domain::text::Untrusted;
 use crate::tui::format;
 use crate::tui::theme::{Glyphs, Role};
@@ -98,6 +101,9 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
             line.push(span(because(cause.as_deref()), Role::Plain));
             line
         }
+        AgentFact::ViolationCounted { violation } => {
+            one(format!("protocol violation: it {violation}"), Role::Warn)
+        }
         AgentFact::TextSanitised { count } => one(crate::tui::views::about::sanitised(*count), Role::Warn),
     }
 }
@@ -119,7 +125,48 @@ pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
             })
         }
         JobFact::Attempt(_, fact) => of_attempt(fact, line, glyphs),
-        JobFact::Explained { .. } | JobFact::Forgotten => None,
+        JobFact::Routed { decision, retry } => {
+            let by = decision.rule.as_ref().map_or_else(String::new, |rule| format!(" by rule {rule}"));
+            let load = decision
+                .candidates
+                .first()
+                .filter(|one| one.verdict == route::decision::Verdict::Taken)
+                .map(load);
+            let of = match decision.candidates.iter().filter(|one| one.score.is_some()).count() {
+                0 | 1 => String::new(),
+                count => format!(", one of {count}"),
+            };
+            let again = if *retry { "another attempt" } else { "goes" };
+            Some(one(format!("{again}{by}{of}{}", load.unwrap_or_default()), Role::Quiet))
+        }
+        JobFact::Queued { why: WaitReason::Backoff, until: Some(until) } => {
+            let pause = format::duration(until.since(line.at));
+            Some(one(format!("the next attempt follows in {pause}"), Role::Warn))
+        }
+        JobFact::Queued { why, .. } => Some(one(format!("queued: waits for {}", why.in_words()), Role::Warn)),
+        JobFact::Ended { cause: Some(cause) } => Some(one(format!("given up: {cause}"), Role::Bad)),
+        JobFact::Reopened { .. } => Some(one(format!("to be tried again{}", by_actor(line)), Role::Plain)),
+        JobFact::Moving { to: Some(_), .. } => {
+            let words = "to be moved: another attempt follows once this one has ended";
+            Some(one(format!("{words}{}", by_actor(line)), Role::Warn))
+        }
+        JobFact::Moving { to: None, .. } => {
+            Some(one("not moved, the journal could not be written", Role::Warn))
+        }
+        JobFact::Ended { cause: None } | JobFact::Explained { .. } | JobFact::Forgotten => None,
+    }
+}
+
+/// The operator behind an act.
+fn by_actor(line: &Line) -> String {
+    line.actor.as_ref().map(|by| format!(", by {}", by.line())).unwrap_or_default()
+}
+
+/// Behind an agent that was chosen: what it had in flight then.
+fn load(one: &Considered) -> String {
+    match one.capacity {
+        Some(capacity) => format!(", {} of {capacity} in flight", one.in_flight),
+        None => format!(", {} in flight", one.in_flight),
     }
 }
 
@@ -215,6 +262,7 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
         AttemptFact::ViolationObserved { violation, .. } => {
             one(format!("protocol violation: it {violation}"), Role::Warn)
         }
+        AttemptFact::Overdue { cause } => one(format!("{cause}, so its agent is asked to stop"), Role::Warn),
         AttemptFact::Planned { .. } | AttemptFact::Settled => return None,
     };
     Some(line)

@@ -131,6 +131,9 @@ impl Console {
             }
             Query::Metrics(stretch) => Answer::Metrics(self.scene.metrics(*stretch)),
             Query::Fields { .. } => Answer::Fields(Vec::new()),
+            Query::Explain(send) => {
+                Answer::Explained(Box::new(self.scene.explain(self.now, send.as_deref())))
+            }
             Query::Outputs { .. } | Query::ReadTask { .. } => unreachable!("no screen asks for {query:?}"),
         }
     }

@@ -8,14 +8,18 @@ use quarterdeck::domain::agent::card::{Card, Dialect, Interface, Offer, Security
 use quarterdeck::domain::agent::{Agent, AgentSpec, Health, Source};
 use quarterdeck::domain::apply::apply;
 use quarterdeck::domain::cause::Cause;
+use quarterdeck::domain::core::Core;
 use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use quarterdeck::domain::fleet::source::{SourceHealth, SourceKind, SourceSpec};
 use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
+use quarterdeck::domain::input::Rules;
+use quarterdeck::domain::intent::Send;
 use quarterdeck::domain::job::message::{Json, Message, Part, Role};
 use quarterdeck::domain::job::task::{CancelMark, TaskState, Verdict, Via};
 use quarterdeck::domain::job::{Origin, Phase};
 use quarterdeck::domain::metrics::{Block, Minute, MinuteRange, Series};
 use quarterdeck::domain::problem::Kind;
+use quarterdeck::domain::route::explanation::Explanation;
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::domain::time::At;
@@ -47,6 +51,11 @@ pub(crate) struct Sent {
 }
 
 impl Scene {
+    /// What the router says of this fleet.
+    pub(crate) fn explain(&self, now: At, send: Option<&Send>) -> Explanation {
+        Core::new(self.state.clone(), Rules::default(), 7).explain(now, send)
+    }
+
     pub(crate) fn new() -> Self {
         let mut scene = Self {
             state: State::default(),
@@ -162,6 +171,7 @@ impl Scene {
                     context: None,
                     parent: None,
                     message: Some(message.clone()),
+                    plan: None,
                 },
             ),
         );

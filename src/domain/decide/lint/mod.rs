@@ -79,8 +79,13 @@ fn about_console(turn: &mut Turn) {
         text: format!("problems cannot be posted: {why}"),
         next: "check the webhook, or correct notify.webhook; nobody is notified meanwhile".into(),
     });
-    let kinds = [Kind::JournalUnsaved, Kind::WebhookFailing];
-    reconcile(turn, Subject::Console, &kinds, unsaved.into_iter().chain(unposted).collect());
+    let unread = turn.live.routes_fault.as_ref().map(|why| Finding {
+        kind: Kind::RoutesUnread,
+        text: format!("the changed configuration cannot be read: {why}"),
+        next: "correct the file: `quarterdeck config check` lists every fault; the earlier rules stay".into(),
+    });
+    let kinds = [Kind::JournalUnsaved, Kind::WebhookFailing, Kind::RoutesUnread];
+    reconcile(turn, Subject::Console, &kinds, unsaved.into_iter().chain(unposted).chain(unread).collect());
 }
 
 fn about_agent(turn: &mut Turn, key: AgentKey) {

@@ -120,8 +120,11 @@ fn a_clock_is_wrong_from_thirty_seconds_and_right_again_from_fifteen() {
 
 #[test]
 fn more_tasks_than_an_agent_accepts_are_reported_until_a_fifth_is_free() {
-    let fleet = || Fleet::of(vec![AgentSpec { capacity: Some(5), ..spec("http://h:1/") }], rules());
-    let running = |tasks: u64| every(0, 1, tasks, &Event::Send(0, "a"));
+    let fleet = || Fleet::of(vec![AgentSpec { capacity: Some(6), ..spec("http://h:1/") }], rules());
+    // It accepted one more until its owner thought better of it: nothing of ours goes to an agent that is full.
+    let fewer =
+        || Event::Input(Input::Configured(vec![AgentSpec { capacity: Some(5), ..spec("http://h:1/") }]));
+    let running = |tasks: u64| [every(0, 1, tasks, &Event::Send(0, "a")), vec![(50, fewer())]].concat();
     let ended = |tasks: u64| {
         let ends = (0..tasks).map(|number| (100 + number, Event::EndsOldest(0)));
         [running(6), ends.collect()].concat()

@@ -169,6 +169,7 @@ fn by_kind(snapshot: &Snapshot, problem: &Problem, agent: Option<&Agent>) -> Opt
         }
         Kind::JournalUnsaved => Cause::new(Surely, "the disk or the file; its error is in the text"),
         Kind::WebhookFailing => Cause::new(Surely, "the webhook; its error is in the text"),
+        Kind::RoutesUnread => Cause::new(Surely, "the configuration file; its faults are in the text"),
         Kind::TaskLost => {
             Cause::new(Probably, "a restart of the agent: it came back and no longer knows the task")
         }
@@ -297,10 +298,13 @@ pub fn why(snapshot: &Snapshot, problem: &Problem) -> Vec<String> {
         }
         Kind::TaskConflict => "the first end counts; the other claim is shown beside it",
         Kind::SourceFailing => "read again automatically; the agents that it named stay meanwhile",
+        Kind::RoutesUnread => {
+            "jobs go by the rules that were in force; the file is read again when it changes"
+        }
         Kind::WebhookFailing => "each post is tried three times; the next post starts afresh",
         Kind::JournalUnsaved => "retried automatically; actions are refused as long as it cannot be written",
         Kind::CancelRefused => "the task is still watched; the agent is not asked to cancel it again",
-        Kind::OverCapacity => "nothing is held back: callers decide where they send",
+        Kind::OverCapacity => "jobs from here wait in the queue; other callers decide where they send",
         _ => "",
     };
     if !does.is_empty() {

@@ -227,6 +227,9 @@ impl Impact {
 pub fn impact_in_words(snapshot: &Snapshot, problem: &Problem, impact: &Impact) -> String {
     let nobody = if problem.cleared.is_some() { "nobody any more" } else { "nobody now" };
     match problem.subject {
+        Subject::Console if problem.kind == Kind::RoutesUnread => {
+            "jobs that new rules would send elsewhere".into()
+        }
         Subject::Console if problem.kind == Kind::WebhookFailing => "operators who should be notified".into(),
         Subject::Console => "every action".into(),
         Subject::Objective(_) => "its callers".into(),

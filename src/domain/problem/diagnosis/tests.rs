@@ -79,6 +79,7 @@ impl Fleet {
             context: None,
             parent: None,
             message: None,
+            plan: None,
         };
         self.add_fact(second, Fact::Job(job, opened));
         self.add_fact(second, fact(AttemptFact::Planned { agent, message_id: None }));

@@ -1,0 +1,185 @@
+//! An operator wants a job to be tried again, or to move: a retry follows an attempt that has ended or was given up, a
+//! reroute cancels a live one first. The message of a job that was over is in the journal alone and is read from there.
+
+use std::sync::Arc;
+
+use crate::domain::cause::Cause;
+use crate::domain::decide::admission::{self, Work};
+use crate::domain::decide::cancel;
+use crate::domain::decide::dispatch;
+use crate::domain::decide::not_now;
+use crate::domain::decide::queue;
+use crate::domain::decide::reason;
+use crate::domain::decide::turn::Turn;
+use crate::domain::decide::unknown;
+use crate::domain::effect::Order;
+use crate::domain::fact::JobFact;
+use crate::domain::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::message::Message;
+use crate::domain::job::plan::{JobPhase, NextAgent};
+use crate::domain::job::task::TaskState;
+use crate::domain::job::{Job, Origin, Phase};
+use crate::domain::route::Target;
+use crate::domain::text::Untrusted;
+
+/// The reason shown for a message that retention has removed, or that was never ours.
+const NO_MESSAGE: &str = "its message is no longer in the journal";
+
+/// Tries a job again: another attempt, at another agent or at one that the operator names.
+pub(super) fn retry(
+    turn: &mut Turn,
+    attempt: AttemptId,
+    to: Option<AgentId>,
+    why: Option<Untrusted>,
+) -> Result<Receipt, Refusal> {
+    let (key, job_key) = ours(turn, attempt)?;
+    let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
+    let completed = row.task.as_ref().is_some_and(|task| task.state == TaskState::Completed);
+    match (row.phase, &row.task) {
+        (Phase::Uncertain, _) => {
+            return Err(not_now(
+                "it may have arrived: send it again with the same id, or presume it lost first",
+            ));
+        }
+        (_, Some(task)) if row.is_live() => {
+            let (id, state) = (task.id.short(), task.state.word());
+            return Err(not_now(format!("task {id} is {state}: `quarterdeck task reroute` moves it")));
+        }
+        (phase, _) if row.is_live() => {
+            return Err(not_now(format!("the attempt is {}: wait until it has ended", phase.as_str())));
+        }
+        (phase, _) if phase == Phase::Answered || completed => {
+            return Err(not_now("it completed: send a copy of it instead"));
+        }
+        _ => {}
+    }
+    let job = turn.state().jobs().get(job_key).ok_or_else(|| unknown("job"))?;
+    let last = job.attempts.last() == Some(&key);
+    if !last || job.phase == JobPhase::Queued {
+        return Err(not_now("another attempt has followed it already"));
+    }
+    let id = job.id;
+    let next = next_agent(turn, to)?;
+    let target = target(turn, job_key, next);
+    takes_work(turn, &target)?;
+    reason(turn, key, why);
+    let by = Some(turn.operator());
+    turn.job_fact_by(by, id, JobFact::Reopened { to: next, target });
+    queue::assign(turn, job_key);
+    Ok(receipt(turn, job_key, id))
+}
+
+/// Moves a job whose task is alive: its agent is asked to cancel it, and once it was seen to end, another attempt follows.
+pub(super) fn reroute(
+    turn: &mut Turn,
+    attempt: AttemptId,
+    to: Option<AgentId>,
+    why: Option<Untrusted>,
+) -> Result<Receipt, Refusal> {
+    let (key, job_key) = ours(turn, attempt)?;
+    let next = next_agent(turn, to)?;
+    let here = turn.state().attempt(key).map(|attempt| attempt.agent);
+    if let (NextAgent::Named(to), Some(here)) = (&next, here)
+        && turn.state().agent_key(*to) == Some(here)
+    {
+        return Err(not_now("it is there already: a retry on the same agent follows once it has ended"));
+    }
+    let id = turn.state().jobs().get(job_key).map(|job| job.id).ok_or_else(|| unknown("job"))?;
+    let target = target(turn, job_key, next);
+    takes_work(turn, &target)?;
+    // It refuses what cannot be canceled before it records anything.
+    cancel::ask(turn, attempt, why)?;
+    let by = Some(turn.operator());
+    turn.job_fact_by(by, id, JobFact::Moving { to: Some(next), target });
+    Ok(receipt(turn, job_key, id))
+}
+
+/// An attempt of a job that we sent, with the job.
+fn ours(turn: &Turn, attempt: AttemptId) -> Result<(AttemptKey, JobKey), Refusal> {
+    let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
+    let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
+    let job = turn.state().job_of(row).ok_or_else(|| unknown("job"))?;
+    if job.origin == Origin::Found {
+        return Err(not_now("somebody else sent it: send a copy of it instead"));
+    }
+    Ok((key, row.job))
+}
+
+/// Where a job goes from here on. One that was sent to a named agent goes to agents with the same skill once an operator
+/// wants it anywhere, and stays where it was if no skill is known.
+fn target(turn: &Turn, key: JobKey, next: NextAgent) -> Target {
+    let Some(job) = turn.state().jobs().get(key) else { return Target::Any };
+    let before = turn.target_of(job);
+    match (before, next, &job.skill) {
+        (Target::Agent(_), NextAgent::Named(agent), _) => Target::Agent(agent),
+        (Target::Agent(_), NextAgent::Any, Some(skill)) => Target::Skill(skill.clone()),
+        (before, ..) => before,
+    }
+}
+
+/// Refuses an agent that takes no work and will not by itself.
+fn takes_work(turn: &Turn, target: &Target) -> Result<(), Refusal> {
+    let Target::Agent(agent) = target else { return Ok(()) };
+    let key = turn.state().agent_key(*agent).ok_or_else(|| unknown("agent"))?;
+    admission::accepts(turn, key, Work::New)
+}
+
+fn next_agent(turn: &Turn, to: Option<AgentId>) -> Result<NextAgent, Refusal> {
+    let Some(to) = to else { return Ok(NextAgent::Any) };
+    takes_work(turn, &Target::Agent(to))?;
+    Ok(NextAgent::Named(to))
+}
+
+fn receipt(turn: &Turn, key: JobKey, job: JobId) -> Receipt {
+    let row = turn.state().jobs().get(key);
+    let attempt = row.and_then(|row| turn.state().attempt(*row.attempts.last()?)).map(|attempt| attempt.id);
+    Receipt::Taken { job, attempt }
+}
+
+/// The message of a job, if it is at hand; otherwise it is read from the journal, and the job goes on once it has come.
+pub(super) fn message(turn: &mut Turn, key: JobKey) -> Option<Arc<Message>> {
+    let job = turn.state().jobs().get(key)?;
+    if let Some(message) = job.message.as_ref().or_else(|| turn.live.messages.get(&key)) {
+        return Some(message.clone());
+    }
+    let id = job.id;
+    if turn.live.loading.insert(key) {
+        turn.order_of_shell(Order::LoadMessage { job: id });
+    }
+    None
+}
+
+/// The message of a job was read.
+pub(super) fn loaded(turn: &mut Turn, job: JobId, message: Option<Arc<Message>>) {
+    let Some(key) = turn.state().job_key(job) else { return };
+    if !turn.live.loading.remove(&key) {
+        return;
+    }
+    let Some(row) = turn.state().jobs().get(key) else { return };
+    let queued = row.phase == JobPhase::Queued;
+    let planned = planned(turn, row);
+    let Some(message) = message else {
+        let cause = Arc::new(Cause::Unsupported(NO_MESSAGE.into()));
+        if queued {
+            turn.job_fact(job, JobFact::Ended { cause: Some(cause.clone()) });
+        }
+        for attempt in planned {
+            dispatch::give_up_one(turn, attempt, &cause);
+        }
+        return;
+    };
+    turn.live.messages.insert(key, message);
+    if queued {
+        queue::assign(turn, key);
+    }
+    for attempt in planned {
+        dispatch::begin(turn, attempt);
+    }
+}
+
+fn planned(turn: &Turn, job: &Job) -> Vec<AttemptKey> {
+    let is_planned =
+        |key: &AttemptKey| turn.state().attempt(*key).is_some_and(|attempt| attempt.phase == Phase::Planned);
+    job.attempts.iter().copied().filter(is_planned).collect()
+}

@@ -1,0 +1,231 @@
+//! What follows an attempt that has ended: the end of the job, or another attempt by rule.
+//!
+//! An attempt is followed by another one only if it was seen to end, or was never sent. If it is unknown whether it
+//! arrived, or whether its work was done, a rule must say that doing it twice does no harm (`idempotent`); otherwise an
+//! operator decides.
+
+use std::sync::Arc;
+
+use crate::domain::cause::Cause;
+use crate::domain::decide::live::Timer;
+use crate::domain::decide::queue;
+use crate::domain::decide::turn::Turn;
+use crate::domain::fact::{AttemptFact, JobFact};
+use crate::domain::id::{AttemptKey, JobKey};
+use crate::domain::job::plan::{JobPhase, Plan, WaitReason};
+use crate::domain::job::task::{TaskState, Verdict};
+use crate::domain::job::{Attempt, Job, Origin, Phase, Task};
+use crate::domain::route::{Backoff, Target};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+/// The time of which the retry budget counts jobs and retries.
+const BUDGET_WINDOW: std::time::Duration = std::time::Duration::from_secs(600);
+/// Retries in that time that are always allowed.
+const BUDGET_FLOOR: u32 = 10;
+/// A job whose attempts were never sent moves to the next agent without counting as a retry, up to this many attempts.
+const UNSENT_MOVES: usize = 16;
+
+/// How an attempt ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// With a result, or because somebody wanted it.
+    Wanted,
+    /// Without one; trying again cannot do the work twice.
+    Failed,
+    /// It never left.
+    Unsent,
+    /// It may have run, or still run.
+    Unknown,
+}
+
+impl End {
+    fn of(attempt: &Attempt) -> Option<Self> {
+        let overdue = matches!(attempt.cause.as_deref(), Some(Cause::Overdue(_) | Cause::Deadline(_)));
+        if let Some(task) = &attempt.task {
+            return match &task.state {
+                TaskState::Completed => Some(Self::Wanted),
+                TaskState::Failed | TaskState::Rejected => Some(Self::Failed),
+                TaskState::Canceled if overdue => Some(Self::Failed),
+                TaskState::Canceled => Some(Self::Wanted),
+                _ if task.verdict == Some(Verdict::Lost) => Some(Self::Unknown),
+                _ if attempt.phase == Phase::PresumedLost => Some(Self::Unknown),
+                _ => None,
+            };
+        }
+        match attempt.phase {
+            Phase::Planned | Phase::Sending | Phase::Accepted => None,
+            Phase::Answered => Some(Self::Wanted),
+            Phase::Refused => Some(Self::Failed),
+            Phase::Unsent => Some(Self::Unsent),
+            Phase::Uncertain | Phase::PresumedLost => Some(Self::Unknown),
+        }
+    }
+}
+
+/// Looks at the job of an attempt that has changed.
+pub(super) fn look(turn: &mut Turn, attempt: AttemptKey) {
+    let Some(key) = turn.state().attempt(attempt).map(|attempt| attempt.job) else { return };
+    let Some(job) = turn.state().jobs().get(key) else { return };
+    if job.origin != Origin::Sent || job.phase != JobPhase::Running {
+        return;
+    }
+    let Some((last, row)) = job.attempts.last().and_then(|key| Some((*key, turn.state().attempt(*key)?)))
+    else {
+        return;
+    };
+    let Some(end) = End::of(row) else { return };
+    let (id, open) = (job.id, row.phase == Phase::Uncertain);
+    let completed =
+        row.task.as_ref().map_or(row.phase == Phase::Answered, |task| task.state == TaskState::Completed);
+    let (agent, created, row_has_task) = (row.agent, row.created, row.task.is_some());
+    // Several attempts are alive only while an operator races them.
+    let others_run = job.attempts.iter().any(|key| {
+        *key != last
+            && turn
+                .state()
+                .attempt(*key)
+                .is_some_and(|attempt| attempt.is_live() && attempt.phase != Phase::Uncertain)
+    });
+    if others_run {
+        return;
+    }
+    let idempotent = job.plan.as_ref().is_some_and(|plan| plan.idempotent);
+    if open && !idempotent {
+        // An operator decides.
+        return;
+    }
+    let cause = row
+        .cause
+        .clone()
+        .or_else(|| row.task.as_ref().map(|task| Arc::new(Cause::TaskEnded(task_end(task)))));
+    let next = job.plan.as_ref().and_then(|plan| moved(plan, row).or_else(|| next(turn, job, plan, end)));
+    if open {
+        if next.is_none() {
+            return;
+        }
+        turn.clear_timer(Timer::Lookup(last));
+        turn.attempt_fact(last, AttemptFact::Moved { phase: Phase::PresumedLost, cause: cause.clone() });
+    }
+    if row_has_task {
+        turn.live.messages.remove(&key);
+    }
+    if completed {
+        let at = turn.at;
+        turn.agent_live(agent).task_time.record(at, at.since(created));
+    }
+    match next {
+        Some(Next::After(pause)) => {
+            spend(turn, key);
+            let until = turn.at + turn.jittered(pause);
+            queue::wait(turn, key, WaitReason::Backoff, Some(until));
+        }
+        Some(Next::Now) => {
+            queue::wait(turn, key, WaitReason::Unavailable, None);
+            queue::assign(turn, key);
+        }
+        None => {
+            let dead =
+                turn.state().jobs().get(key).is_some_and(|job| job.plan.is_some()) && end != End::Wanted;
+            let cause = cause.filter(|_| dead);
+            turn.clear_timer(Timer::Deadline(key));
+            turn.job_fact(id, JobFact::Ended { cause });
+        }
+    }
+}
+
+/// How a task ended, in words.
+fn task_end(task: &Task) -> Untrusted {
+    let says = task.note.as_ref().map(|note| format!(": {}", note.shortened(120))).unwrap_or_default();
+    let lost = task.verdict == Some(Verdict::Lost);
+    let how = if lost { "lost by its agent".to_owned() } else { task.state.word() };
+    format!("its task is {how}{says}").into()
+}
+
+enum Next {
+    /// Without a pause: the message never left.
+    Now,
+    /// After a pause.
+    After(std::time::Duration),
+}
+
+/// An operator moves the job: the next attempt follows at once, unless this one has ended with a result.
+fn moved(plan: &Plan, attempt: &Attempt) -> Option<Next> {
+    let completed = attempt.task.as_ref().is_some_and(|task| task.state == TaskState::Completed);
+    (plan.next.is_some() && !completed && attempt.phase != Phase::Answered).then_some(Next::Now)
+}
+
+/// When the next attempt is made; `None` if there is none.
+fn next(turn: &Turn, job: &Job, plan: &Plan, end: End) -> Option<Next> {
+    let allowed = match end {
+        End::Wanted => false,
+        End::Failed | End::Unsent => true,
+        End::Unknown => plan.idempotent,
+    };
+    if !allowed || plan.deadline.is_some_and(|deadline| deadline <= turn.at) {
+        return None;
+    }
+    let is_ours = |cause: &Cause| matches!(cause, Cause::Unsaved(_) | Cause::Stopping);
+    let last = job.attempts.last().and_then(|key| turn.state().attempt(*key))?;
+    if last.cause.as_deref().is_some_and(is_ours) {
+        return None;
+    }
+    let named = matches!(plan.target, Target::Agent(_));
+    if end == End::Unsent && !named && job.attempts.len() < UNSENT_MOVES {
+        return Some(Next::Now);
+    }
+    let routes = &turn.live.routes;
+    let rule = routes.rule(plan.rule.as_deref()?)?;
+    if plan.retries >= rule.retry.max || rule.retry.backoff == Backoff::None {
+        return None;
+    }
+    if !turn.live.budgets.get(&rule.name).is_none_or(|budget| budget.allows(turn.at, rule.retry.budget)) {
+        return None;
+    }
+    Some(Next::After(rule.retry.backoff.wait(plan.retries + 1)))
+}
+
+/// Counts a retry against the budget of its rule.
+fn spend(turn: &mut Turn, key: JobKey) {
+    let at = turn.at;
+    let rule = turn.state().jobs().get(key).and_then(|job| job.plan.as_ref()?.rule.clone());
+    if let Some(rule) = rule {
+        turn.live.budgets.entry(rule).or_default().retried(at);
+    }
+}
+
+/// Jobs and retries of one rule in the last minutes.
+#[derive(Clone, Debug, Default)]
+pub(in crate::domain) struct Budget {
+    /// By minute, oldest first: jobs, retries.
+    minutes: std::collections::VecDeque<(At, u32, u32)>,
+}
+
+impl Budget {
+    fn minute(&mut self, at: At) -> &mut (At, u32, u32) {
+        self.minutes.retain(|(begun, ..)| at.since(*begun) < BUDGET_WINDOW);
+        let minute = At::from_micros(at.micros() - at.micros().rem_euclid(60_000_000));
+        if self.minutes.back().is_none_or(|(begun, ..)| *begun != minute) {
+            self.minutes.push_back((minute, 0, 0));
+        }
+        let last = self.minutes.len() - 1;
+        &mut self.minutes[last]
+    }
+
+    /// Counts a job.
+    pub fn began(&mut self, at: At) {
+        self.minute(at).1 += 1;
+    }
+
+    fn retried(&mut self, at: At) {
+        self.minute(at).2 += 1;
+    }
+
+    /// True if one more retry is within this share of the jobs, in per cent.
+    pub fn allows(&self, at: At, percent: u8) -> bool {
+        let recent = self.minutes.iter().filter(|(begun, ..)| at.since(*begun) < BUDGET_WINDOW);
+        let (jobs, retries) =
+            recent.fold((0, 0), |(jobs, retries), minute| (jobs + minute.1, retries + minute.2));
+        retries < BUDGET_FLOOR || u64::from(retries + 1) * 100 <= u64::from(jobs) * u64::from(percent)
+    }
+}

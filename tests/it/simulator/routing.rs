@@ -1,0 +1,147 @@
+//! Jobs that go by rules in a storm: no work is begun twice, no job has two live attempts, and nothing waits without
+//! need.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quarterdeck::domain::agent::card::Skill;
+use quarterdeck::domain::fact::{Fact, JobFact};
+use quarterdeck::domain::id::{JobId, Rng};
+use quarterdeck::domain::intent::{Intent, Send};
+use quarterdeck::domain::job::message::{Message, Part};
+use quarterdeck::domain::job::plan::JobPhase;
+use quarterdeck::domain::job::{Origin, Phase};
+use quarterdeck::domain::route::balance::Balance;
+use quarterdeck::domain::route::explanation::Outcome;
+use quarterdeck::domain::route::{Backoff, Retry, Rule, Rules, Selector, Target};
+
+use super::World;
+
+const SKILL: &str = "work";
+
+/// A rule whose work must never be done twice, one whose work may be, and one that allows little at once.
+pub(super) fn rules() -> Arc<Rules> {
+    let second = Duration::from_secs(1);
+    let rule = |name: &str| Rule::new(name, Selector::Skill(SKILL.into()));
+    let once = Rule {
+        balance: Balance::LeastConnections,
+        timeout: Some(second * 20),
+        retry: Retry { backoff: Backoff::Fixed(second), max: 2, budget: 100 },
+        ..rule("once")
+    };
+    let harmless = Rule {
+        balance: Balance::TwoChoices,
+        retry: Retry { backoff: Backoff::Exponential { base: second, cap: second * 8 }, max: 3, budget: 100 },
+        idempotent: true,
+        ..rule("harmless")
+    };
+    let narrow = Rule {
+        concurrency: Some(1),
+        deadline: Some(second * 60),
+        fallback: vec![Selector::Agent("toy-0".into())],
+        ..Rule::new("narrow", Selector::Set(Arc::from([Arc::from("toy-1"), Arc::from("toy-2")])))
+    };
+    Arc::new(Rules { revision: 1, rules: [once, harmless, narrow].into_iter().map(Arc::new).collect() })
+}
+
+pub(super) fn skill() -> Skill {
+    Skill {
+        id: SKILL.into(),
+        name: "Work".into(),
+        description: "".into(),
+        tags: Vec::new(),
+        examples: Vec::new(),
+        input_modes: Vec::new(),
+        output_modes: Vec::new(),
+    }
+}
+
+/// An operator leaves the choice of the agent to the router.
+pub(super) fn send(seed: &mut Rng) -> Intent {
+    let targets = [
+        Target::Route("once".into()),
+        Target::Route("harmless".into()),
+        Target::Route("narrow".into()),
+        Target::Skill(SKILL.into()),
+        Target::Any,
+    ];
+    let target = targets[usize::try_from(seed.below(targets.len() as u64)).unwrap()].clone();
+    Intent::Send(Box::new(Send::to(target, vec![Part::text("do it")])))
+}
+
+impl World {
+    /// A message reaches an agent: work of its job that may not be done twice has ended wherever it was begun before.
+    pub(super) fn check_begun(&self, message: &Message) {
+        let Some(job) = &message.hints.job else { return };
+        let state = self.core.state();
+        let row = state.jobs().iter().find(|(_, row)| row.id.to_string() == job.raw());
+        // A job whose facts were lost in a crash is sent by nobody any more.
+        let Some((_, row)) = row else { return };
+        if row.plan.as_ref().is_some_and(|plan| plan.idempotent) {
+            return;
+        }
+        for (index, agent) in self.agents.iter().enumerate() {
+            for (id, toy) in agent.tasks.iter().filter(|(_, toy)| toy.job.as_ref() == Some(job)) {
+                // An operator who sends an uncertain message again accepts that it may be done twice.
+                let same = toy.message == message.id || self.resent.contains_key(&toy.message);
+                assert!(
+                    same || toy.state.is_terminal(),
+                    "job {job} is begun again while its task {id} on agent {index} is {:?}",
+                    toy.state
+                );
+            }
+        }
+    }
+
+    /// The message of a job as the journal has it.
+    pub(super) fn message_of(&self, job: JobId) -> Option<Arc<Message>> {
+        self.journal.iter().find_map(|entry| match &entry.fact {
+            Fact::Job(of, JobFact::Opened { message, .. }) if *of == job => message.clone(),
+            _ => None,
+        })
+    }
+
+    /// At most one attempt of a job is alive. Where work may be done twice, one whose outcome is unknown may be followed
+    /// by another one.
+    pub(super) fn check_jobs(&self) {
+        let state = self.core.state();
+        for (key, job) in state.jobs().iter().filter(|(_, job)| job.origin == Origin::Sent) {
+            let alive = |attempt: &&quarterdeck::domain::job::Attempt| attempt.is_live();
+            let live: Vec<_> =
+                job.attempts.iter().filter_map(|key| state.attempt(*key)).filter(alive).collect();
+            assert!(live.len() <= 1, "{key:?} has several live attempts: {live:?}");
+            let undecided = live.iter().any(|attempt| attempt.phase != Phase::Uncertain);
+            assert!(!(job.phase == JobPhase::Over && undecided), "{key:?} is over, but runs: {live:?}");
+            assert!(
+                !(job.phase == JobPhase::Queued && !live.is_empty()),
+                "{key:?} waits, but runs: {live:?}"
+            );
+        }
+    }
+
+    /// After the storm: whatever still waits has nobody who could take it.
+    pub(super) fn check_queue(&mut self) {
+        let state = self.core.state();
+        let waiting: Vec<_> = state
+            .jobs()
+            .iter()
+            .filter(|(_, job)| job.phase == JobPhase::Queued)
+            .filter_map(|(_, job)| Some((job.plan.clone()?, job.message.is_some())))
+            .collect();
+        for (plan, loaded) in waiting {
+            let target = match &plan.rule {
+                Some(rule) => Target::Route(rule.clone()),
+                None => plan.target.clone(),
+            };
+            let wanted = Send::to(target, vec![Part::text("do it")]);
+            let explained = self.core.explain(self.now, Some(&wanted));
+            assert!(
+                matches!(explained.outcome, Some(Outcome::Waits(_))),
+                "a job waits although it would be sent: {plan:?}, {:?}, its message is {}, {:?}",
+                explained.outcome,
+                if loaded { "there" } else { "missing" },
+                explained.decision
+            );
+        }
+    }
+}
