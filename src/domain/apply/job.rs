@@ -203,6 +203,7 @@ fn new_task(
         last_activity: at,
         gap_since: None,
         note: None,
+        offers: None,
         artifacts: 0,
         bytes: 0,
         settled: false,
@@ -276,6 +277,7 @@ fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<Pee
     if task.state != *seen {
         task.state_since = at;
         task.note = None;
+        task.offers = None;
         // The time is that of the state.
         task.peer_time = None;
     }
@@ -302,6 +304,7 @@ fn add_message(attempt: &mut Attempt, at: At, message: &Message, status: bool) {
         if status {
             let words = message.headline(200);
             task.note = (!words.is_empty()).then_some(words);
+            task.offers = message.offers;
         }
     }
 }

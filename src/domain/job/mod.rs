@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
-use crate::domain::job::message::{Fingerprint, Message};
+use crate::domain::job::message::{Fingerprint, Message, OfferedAnswer};
 use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
@@ -152,6 +152,8 @@ pub struct Task {
     pub gap_since: Option<At>,
     /// The agent's last words.
     pub note: Option<Untrusted>,
+    /// The answers that they offer.
+    pub offers: Option<OfferedAnswer>,
     /// The number of outputs so far.
     pub artifacts: u16,
     /// Bytes of all outputs.
@@ -278,6 +280,19 @@ impl Attempt {
                     })
             }
             None => self.phase == Phase::Uncertain,
+        }
+    }
+
+    /// What a person is needed for while [`Self::needs_you`]: a word for columns and JSON.
+    pub fn wants(&self) -> &'static str {
+        match &self.task {
+            None => "decision",
+            Some(task) if task.state == TaskState::AuthRequired => "login",
+            Some(task) => match task.offers {
+                Some(OfferedAnswer::Approval) => "approval",
+                Some(OfferedAnswer::Choice) => "choice",
+                None => "answer",
+            },
         }
     }
 

@@ -7,7 +7,7 @@ use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::fact::Act;
 use crate::domain::fleet::source::{SourceHealth, SourceKind, SourceRow, SourceSpec};
-use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
+use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, OfferedAnswer, Part, Role};
 use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
 use crate::domain::problem::{Kind, Muted, NotificationEvent, Taken};
@@ -41,6 +41,7 @@ words! {
         Asked = "asked", Agreed = "agreed", Verified = "verified", Unconfirmed = "unconfirmed", Refused = "refused",
         TooLate = "too late",
     }
+    OfferedAnswer { Approval = "approval", Choice = "choice" }
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {
         SseLine = "sse line", SseEvent = "sse event", Card = "card", Body = "body", InFlight = "in flight",
@@ -76,7 +77,7 @@ record! {
         signatures, faults, raw, digest,
     }
     Hints { caller, skill, parent }
-    Message { id, role, parts, context, task, metadata, references, hints }
+    Message { id, role, parts, context, task, metadata, references, hints, offers }
     Fingerprint { bytes, hash, tail }
     ArtifactMeta { id, name, print, closed }
     Progress { artifacts, messages, messages_total, content }

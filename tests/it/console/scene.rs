@@ -231,7 +231,9 @@ impl Scene {
     }
 
     pub(crate) fn says(&mut self, seconds: f64, sent: Sent, parts: Vec<Part>) {
-        let message = self.said(Role::Agent, parts);
+        let offers = quarterdeck::protocol::question::offered(&parts);
+        let message = Message { offers, ..Message::clone(&self.said(Role::Agent, parts)) };
+        let message = Arc::new(message);
         self.add_fact(
             seconds,
             Fact::attempt(sent.job, sent.attempt, AttemptFact::MessageSeen { message, status: true }),

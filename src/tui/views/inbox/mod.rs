@@ -46,21 +46,12 @@ impl Filtered for FilterRow<'_> {
     fn value(&self, key: &str) -> Option<String> {
         let Self(snapshot, attempt) = self;
         match key {
-            "wants" => Some(wanted(attempt).to_owned()),
+            "wants" => Some(attempt.wants().to_owned()),
             "question" => Some(question(attempt)),
             "agent" => snapshot.agents.get(attempt.agent).map(|agent| agent.name.line().into_string()),
             "job" => snapshot.job_of(attempt).map(|job| job.title.line().into_string()),
             _ => None,
         }
-    }
-}
-
-/// The kind of action that an attempt needs from an operator.
-fn wanted(attempt: &Attempt) -> &'static str {
-    match attempt.task.as_ref().map(|task| &task.state) {
-        Some(TaskState::AuthRequired) => "login",
-        Some(_) => "answer",
-        None => "decision",
     }
 }
 
