@@ -424,7 +424,7 @@ impl NowView {
 
     fn draw_live(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let title = [self.title(Pane::Live, "tasks".to_owned())];
-        let live: u32 = ctx.snapshot.agents.iter().map(|(_, agent)| agent.counts.live).sum();
+        let live = ctx.snapshot.task_counts().live;
         let of = ctx.snapshot.attempts.len();
         let facts =
             [span(format!("{live} live of {of} · needs you first, then doubtful, then newest"), Role::Quiet)];
