@@ -9,9 +9,9 @@ use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::saved_view::ListKind;
 use crate::tui::theme::{Role, Theme};
-use crate::tui::views::about;
 use crate::tui::views::frame::labelled;
 use crate::tui::views::listing::{Order, Rows};
+use crate::tui::views::{about, timeline};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::{SortKey, Sorted};
@@ -307,12 +307,10 @@ fn since(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> String {
     if since.found {
         return format!("when it was found, {age} ago");
     }
-    match attempt.ended() {
-        Some(ended) if ended > attempt.began() => {
-            format!("{at}, {age} ago, took {}", format::duration(ended.since(attempt.began())))
-        }
-        Some(_) => format!("{at}, {age} ago"),
-        None => format!("since {at}, {age}"),
+    match (attempt.ended(), timeline::took(attempt)) {
+        (Some(_), Some(took)) => format!("{at}, {age} ago, took {took}"),
+        (Some(_), None) => format!("{at}, {age} ago"),
+        (None, _) => format!("since {at}, {age}"),
     }
 }
 
