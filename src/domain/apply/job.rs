@@ -196,6 +196,7 @@ fn new_task(
         state: state.clone(),
         state_since: at,
         peer_time,
+        first_peer_time: peer_time,
         says: None,
         verdict: None,
         cancel: None,
@@ -283,6 +284,7 @@ fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<Pee
     }
     task.state = seen.clone();
     task.peer_time = peer_time.or(task.peer_time);
+    task.first_peer_time = task.first_peer_time.or(peer_time);
     task.last_activity = at;
     if task.state.is_terminal() {
         task.gap_since = None;
