@@ -38,8 +38,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const TREND: u16 = 30;
 /// The maximum number of groups compared in one chart.
 const COMPARED: usize = 4;
-/// The lines of a chart, in the order of those that are compared.
-const LINES: [Role; COMPARED] = [Role::Accent, Role::You, Role::Ok, Role::Warn];
+/// The lines of a chart, in the order of those that are compared. None of them looks like the focus: the list has it.
+const LINES: [Role; COMPARED] = [Role::Plain, Role::You, Role::Ok, Role::Warn];
 
 /// The groups of a window.
 #[derive(Clone, Debug)]

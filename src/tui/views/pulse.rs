@@ -262,7 +262,7 @@ impl Screen for PulseView {
             canvas.put(inner.x + NAME_AT, y, &group.name, Role::Plain, columns.name);
             if cursor.unwrap_or(0) == line {
                 canvas.put(inner.x, y, canvas.theme.glyphs.cursor, Role::You, 1);
-                canvas.tint(Rect::new(inner.x + 1, y, columns.name + NAME_AT - 1, 1), Role::Accent);
+                canvas.select(Rect::new(inner.x + 1, y, columns.name + NAME_AT - 1, 1));
             }
             draw_cells(canvas, Rect { x: left, y, width: columns.width, height: 1 }, group);
             let now = now(ctx, group);

@@ -268,7 +268,7 @@ impl NowView {
             canvas.put(pane.x + 2, y, &line, role, pane.width.saturating_sub(4));
             if self.pane == Pane::Changes && at == self.change {
                 canvas.put(pane.x + 1, y, canvas.theme.glyphs.cursor, Role::You, 1);
-                canvas.tint(Rect::new(pane.x + 2, y, pane.width.saturating_sub(4), 1), Role::Accent);
+                canvas.select(Rect::new(pane.x + 2, y, pane.width.saturating_sub(4), 1));
             }
         }
     }
@@ -336,7 +336,7 @@ impl NowView {
             canvas.put(fine_at, y, &fine, Role::Quiet, 13);
             if self.pane == Pane::Comparison && at == self.alike {
                 canvas.put(pane.x + 1, y, canvas.theme.glyphs.cursor, Role::You, 1);
-                canvas.tint(Rect::new(pane.x + 2, y, room, 1), Role::Accent);
+                canvas.select(Rect::new(pane.x + 2, y, room, 1));
             }
         }
     }
@@ -417,7 +417,7 @@ impl NowView {
             canvas.put(x + wide - FACTS - 1, y, &now.text, now.role, FACTS);
             if self.pane == Pane::Agents && cursor.unwrap_or(0) == usize::from(at) {
                 canvas.put(x, y, canvas.theme.glyphs.cursor, Role::You, 1);
-                canvas.tint(Rect::new(x + 1, y, name + 2, 1), Role::Accent);
+                canvas.select(Rect::new(x + 1, y, name + 2, 1));
             }
         }
     }
