@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ratatui::layout::Rect;
 
 use crate::domain::fact::Owner;
-use crate::domain::fleet::changes::{Change, changes};
+use crate::domain::fleet::changes::{Change, changes, fold};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
@@ -33,15 +33,19 @@ pub struct ChangeRows(Arc<Vec<Change>>);
 struct FilterRow<'s>(&'s Snapshot, &'s Change);
 
 impl FilterRow<'_> {
+    /// Its agent, or the agents of the changes that it stands for.
     fn agent(&self) -> Option<String> {
-        let agent = self.0.agents.get(self.1.agent?)?;
-        Some(agent.name.line().into_string())
+        let agents = self.1.agent.into_iter().chain(self.1.members.iter().filter_map(|one| one.agent));
+        let names = agents.filter_map(|key| Some(self.0.agents.get(key)?.name.line().into_string()));
+        Some(names.collect::<Vec<_>>().join(" ")).filter(|names| !names.is_empty())
     }
 }
 
 impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
-        vec![self.1.kind.as_str().to_owned(), self.1.words.line().into_string()]
+        let all = std::iter::once(self.1).chain(&self.1.members);
+        let words = all.map(|change| change.words.line().into_string());
+        std::iter::once(self.1.kind.as_str().to_owned()).chain(words).collect()
     }
 
     fn value(&self, key: &str) -> Option<String> {
@@ -112,6 +116,20 @@ impl Rows for ChangeRows {
     }
 }
 
+/// What `enter` opens: the agent of a change, or the changes that it stands for.
+pub fn destination(ctx: &Context, change: &Change) -> Option<Destination> {
+    if change.members.is_empty() {
+        return Destination::agent(ctx, change.agent?);
+    }
+    let line = |one: &Change| {
+        let at = ctx.clocks.second(one.at, ctx.now);
+        vec![span(format!("{at}  "), Role::Quiet), span(one.words.line().into_string(), Role::Plain)]
+    };
+    let title = format!("changes › {}", change.words.line());
+    let lines = change.members.iter().map(line).collect();
+    Some(Destination::RawText { title, lines, target: Target::default() })
+}
+
 /// The view.
 #[derive(Debug)]
 pub struct ChangesView {
@@ -156,7 +174,7 @@ impl Screen for ChangesView {
         if self.of != Some(of) {
             self.of = Some(of);
             let facts = self.facts.of(Owner::Fleet).unwrap_or_default();
-            let all = changes(&ctx.snapshot, facts, from, until);
+            let all = fold(changes(&ctx.snapshot, facts, from, until));
             if all != *self.list.source.0 {
                 self.list.source = ChangeRows(Arc::new(all));
                 self.list.rebuild();
@@ -207,8 +225,7 @@ impl Screen for ChangesView {
         match action {
             Action::Open => {
                 let change = self.list.target().and_then(|key| self.list.source.change(key))?;
-                let page = Destination::agent(ctx, change.agent?)?;
-                Some(vec![Step::Open(Box::new(page))])
+                Some(vec![Step::Open(Box::new(destination(ctx, change)?))])
             }
             Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
@@ -216,8 +233,10 @@ impl Screen for ChangesView {
     }
 
     fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
+        let change = self.list.target().and_then(|key| self.list.source.change(key));
+        let opens = if change.is_some_and(|change| change.members.len() > 1) { "each" } else { "its agent" };
         vec![
-            (Action::Open, "its agent"),
+            (Action::Open, opens),
             (Action::Time, "time"),
             (Action::Filter, "filter"),
             (Action::Copy, "copy"),

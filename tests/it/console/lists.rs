@@ -48,3 +48,32 @@ fn one_row_is_lit_in_every_list_before_and_after_a_key() {
         assert!(next.len() == 1 && next[0] > first[0], "{view} {first:?} {next:?}\n{}", console.screen());
     }
 }
+
+/// What one cause changed in many agents is one row, and `enter` shows each.
+#[test]
+fn cards_that_change_alike_are_one_row() {
+    let mut console = Console::new(200, 60);
+    let agents: Vec<_> = console.scene.state.agents().iter().map(|(_, agent)| agent.id).take(4).collect();
+    for (seconds, agent) in (253..).zip(agents) {
+        let words = format!("interfaces + JSONRPC 1.0 at http://10.0.1.{seconds}:9000/");
+        console
+            .scene
+            .add_fact(f64::from(seconds), Fact::Agent(agent, AgentFact::CardChanged { words: words.into() }));
+    }
+    console.wait(10.0);
+    console.publish();
+    let told = "4 agents changed their cards: interfaces";
+    console.press("c");
+    let screen = console.screen();
+    assert!(screen.contains(told) && !screen.contains("10.0.1."), "{screen}");
+    console.press("/ \"bank-link\" enter");
+    assert!(console.screen().contains(told), "found by the name of one\n{}", console.screen());
+    console.press("enter");
+    let screen = console.screen();
+    assert!(screen.contains(told) && screen.matches("10.0.1.").count() == 4, "{screen}");
+    console.press("0 tab tab");
+    assert!(console.screen().contains(told), "{}", console.screen());
+    console.press("g");
+    console.press("esc");
+    assert!(!console.screen().contains("10.0.1."), "{}", console.screen());
+}

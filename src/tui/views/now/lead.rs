@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::fact::JournalEntry;
-use crate::domain::fleet::changes::{Change, ChangeKind, changes};
+use crate::domain::fleet::changes::{Change, ChangeKind, changes, fold};
 use crate::domain::id::AttemptKey;
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Phase};
@@ -45,6 +45,9 @@ pub fn what_changed(
         let itself = problem.is_some_and(|problem| problem.agent.is_some() && problem.agent == change.agent);
         !(itself && change.kind == ChangeKind::Health && change.at == began)
     });
+    // What came before the problem is not put together with what followed.
+    let (after, before) = all.into_iter().partition(|change| change.at > began);
+    let mut all = [fold(before), fold(after)].concat();
     all.extend(traffic(ctx, groups));
     all.sort_by_key(|change| {
         let after = change.at > began;
@@ -76,7 +79,7 @@ fn traffic(ctx: &Context, groups: &[Group]) -> Vec<Change> {
         let first = group.parts.iter().position(|part| part.tally.begun > 0).unwrap_or(0);
         let minutes = u32::try_from(first).unwrap_or(0) * parts.step;
         let (at, kind) = (parts.from.after(minutes).begins(), ChangeKind::Traffic);
-        all.push(Change { at, kind, agent: None, words: Untrusted::from(words) });
+        all.push(Change::new(at, kind, None, words));
     }
     all
 }

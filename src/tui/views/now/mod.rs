@@ -29,6 +29,7 @@ use crate::tui::metrics::{Groups, Split};
 use crate::tui::queries::{Ask, Subscription};
 use crate::tui::screen::Screen;
 use crate::tui::step::Step;
+use crate::tui::views::changes;
 use crate::tui::views::listing::{LARGE, List, Listing};
 use crate::tui::views::measured::MeasuredGroups;
 use crate::tui::views::now::fields::FieldCache;
@@ -296,7 +297,7 @@ impl NowView {
                 Some(Destination::Tasks(filter_of(self.by().word(), &name)))
             }
             Pane::Problems => Some(Destination::Problem(self.problems.target()?)),
-            Pane::Changes => Destination::agent(ctx, self.lead.changes.get(self.change)?.agent?),
+            Pane::Changes => changes::destination(ctx, self.lead.changes.get(self.change)?),
             Pane::Comparison => {
                 let alike = self.lead.common.shared.get(self.alike)?;
                 let words: Vec<String> = alike
