@@ -77,3 +77,56 @@ fn cards_that_change_alike_are_one_row() {
     console.press("esc");
     assert!(!console.screen().contains("10.0.1."), "{}", console.screen());
 }
+
+/// The tasks that wait for the task that asks, and those of its context, are named below the question.
+#[test]
+fn who_waits_behind_a_question_is_shown_if_it_is_known() {
+    let behind = |console: &mut Console| {
+        let screen = console.press("3").screen();
+        let lines = screen.lines().skip_while(|line| !line.contains("who waits behind it"));
+        lines
+            .skip(1)
+            .take_while(|line| !line.starts_with('├') && !line.starts_with('└'))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(behind(&mut Console::new(120, 40)), Vec::<String>::new(), "nothing is invented");
+    let (mut scene, cast) = three_in_the_morning();
+    let parent = task_of(&scene, cast.working);
+    // The job that asks was delegated by the task that works.
+    let (title, caller) = ("refund order 88107".into(), Some("cashier-1".into()));
+    scene.add_fact(
+        252.5,
+        Fact::Job(cast.asking.job, JobFact::Explained { title, caller, skill: None, parent }),
+    );
+    let mut console = Console::new(120, 40);
+    console.scene = scene;
+    console.wait(1.0);
+    console.publish();
+    let lines = behind(&mut console);
+    assert_eq!(lines.len(), 1, "{lines:?}\n{}", console.screen());
+    for words in ["working", "cashier-1", "delegated it", "charge order 88213"] {
+        assert!(lines[0].contains(words), "{words} in {lines:?}");
+    }
+}
+
+fn task_of(scene: &Scene, sent: super::scene::Sent) -> Option<quarterdeck::domain::id::TaskId> {
+    let mut attempts = scene.state.attempts().iter();
+    let (_, attempt) = attempts.find(|(_, attempt)| attempt.id == sent.attempt)?;
+    attempt.task.as_ref().map(|task| task.id.clone())
+}
+
+/// What was answered is seen whether or not something else waits.
+#[test]
+fn an_empty_inbox_shows_the_last_answers() {
+    let mut console = Console::empty(100, 30);
+    let (mut scene, cast) = three_in_the_morning();
+    let act = Act::Answer;
+    let (attempt, agent) = ((cast.ended.job, cast.ended.attempt), cast.cashier);
+    scene.add_fact_by(251.0, Some("mia"), Fact::Fleet(FleetFact::Acted { act, attempt, agent }));
+    // Only the journal knows the answer; the fleet itself is one in which nothing waits.
+    console.scene.facts = scene.facts;
+    console.send([Msg::Key(Chord::char('3'))]);
+    let screen = console.screen();
+    assert!(screen.contains("Nothing needs you") && screen.contains("answered by mia"), "{screen}");
+}
