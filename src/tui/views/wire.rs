@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use crate::domain::id::AgentKey;
+use crate::domain::id::{AgentKey, AttemptKey, TaskId};
+use crate::domain::job::Attempt;
 use crate::domain::job::task::TaskState;
 use crate::domain::state::snapshot::Snapshot;
 use crate::engine::{Answer, Query};
@@ -34,6 +35,9 @@ type Key = (AgentKey, u64);
 
 /// The interval between two reads while the view is shown.
 const EVERY: Duration = Duration::from_millis(500);
+
+/// The newest attempts among which that of a frame is searched.
+const SEARCHED: usize = 20_000;
 
 columns! {
     /// The columns of the frames.
@@ -185,6 +189,13 @@ impl WireView {
         }
         window.iter().filter_map(|key| found.remove(key)).collect()
     }
+}
+
+/// The newest attempt with this task of an agent.
+fn attempt_of(ctx: &Context, agent: AgentKey, task: &TaskId) -> Option<AttemptKey> {
+    let mut newest = ctx.snapshot.attempts.iter().rev().take(SEARCHED);
+    let is_it = |attempt: &Attempt| attempt.task.as_ref().is_some_and(|known| known.id == *task);
+    newest.find(|(_, attempt)| attempt.agent == agent && is_it(attempt)).map(|(key, _)| key)
 }
 
 /// Whose frame it is, of which call, and its kind.
@@ -453,9 +464,12 @@ impl Screen for WireView {
         self.parts(area).0
     }
 
-    fn target(&self, _ctx: &Context) -> Target {
-        let agent = self.target_frame().map(|(agent, _)| agent).or(self.agent);
-        Target { agent, ..Target::default() }
+    fn target(&self, ctx: &Context) -> Target {
+        let Some((agent, frame)) = self.target_frame() else {
+            return Target { agent: self.agent, ..Target::default() };
+        };
+        let attempt = frame.task.as_ref().and_then(|task| attempt_of(ctx, agent, task));
+        Target { agent: Some(agent), attempt, ..Target::default() }
     }
 
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {

@@ -130,3 +130,26 @@ fn an_empty_inbox_shows_the_last_answers() {
     let screen = console.screen();
     assert!(screen.contains("Nothing needs you") && screen.contains("answered by mia"), "{screen}");
 }
+
+/// A frame leads to its task, if it is about one that is known.
+#[test]
+fn a_frame_leads_to_its_task() {
+    let mut console = Console::new(120, 40);
+    let sent = console.scene.job(240.0, console.cast.cashier, "seen on the wire", "shop-web");
+    let seen = AttemptFact::TaskSeen {
+        task: "2fbf-7".into(),
+        context: None,
+        state: TaskState::Working,
+        peer_time: None,
+        via: Via::Send,
+        raw: None,
+    };
+    console.scene.add_fact(240.5, Fact::attempt(sent.job, sent.attempt, seen));
+    console.publish();
+    // The newest frames are of agents that do not know the task.
+    console.press("v w g t esc");
+    assert!(console.screen().contains("the last 5 frames"), "{}", console.screen());
+    console.press("j j g t");
+    let screen = console.screen();
+    assert!(screen.contains("seen on the wire") && !screen.contains("the last 5 frames"), "{screen}");
+}
