@@ -106,6 +106,9 @@ pub trait List {
     /// The filter of all rows of the kind that leaves those of this list, before its own.
     fn as_filter(&self, snapshot: &Snapshot) -> String;
 
+    /// A key was pressed: the cursor stays on the row that was seen under it.
+    fn stick(&mut self);
+
     /// A click on a line of its window; true if that row was selected already.
     fn click_line(&mut self, line: usize) -> bool;
 
@@ -194,6 +197,10 @@ impl<R: Rows> List for Listing<R> {
 
     fn as_filter(&self, snapshot: &Snapshot) -> String {
         self.source.as_filter(snapshot)
+    }
+
+    fn stick(&mut self) {
+        self.state.stick(&self.rows);
     }
 
     fn click_line(&mut self, line: usize) -> bool {

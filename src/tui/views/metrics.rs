@@ -284,7 +284,7 @@ impl MetricsView {
     /// Groups the agents by a property from cards and labels.
     pub fn group(&mut self, by: replicas::GroupBy) {
         self.groups = Groups::new(Split::Fleet(by));
-        self.list.state.selected = None;
+        self.list.state.first();
         self.list.state.marks.clear();
     }
 
@@ -293,7 +293,7 @@ impl MetricsView {
         let at = all.iter().position(|by| *self.groups.by() == Split::Series(*by)).unwrap_or(0);
         let next = if back { at + all.len() - 1 } else { at + 1 } % all.len();
         self.groups = Groups::new(all[next]);
-        self.list.state.selected = None;
+        self.list.state.first();
         self.list.state.marks.clear();
     }
 

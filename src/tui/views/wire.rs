@@ -299,6 +299,10 @@ impl List for WireView {
         word.map(|name| format!("agent={name}")).unwrap_or_default()
     }
 
+    fn stick(&mut self) {
+        self.state.stick(&self.rows);
+    }
+
     fn click_line(&mut self, line: usize) -> bool {
         self.state.click(line)
     }

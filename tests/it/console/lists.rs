@@ -153,3 +153,37 @@ fn a_frame_leads_to_its_task() {
     let screen = console.screen();
     assert!(screen.contains("seen on the wire") && !screen.contains("the last 5 frames"), "{screen}");
 }
+
+/// A problem that comes in while somebody looks at another is not the one that the next key means.
+#[test]
+fn a_key_means_the_row_that_was_seen() {
+    for (view, keys, stays) in [
+        // Nobody has pressed a key: the worst is on top.
+        ("4", "", false),
+        ("4", "d d", true),
+        ("4", "tab tab", true),
+        ("0", "tab", false),
+        ("0", "tab y esc", true),
+        ("0", "j", false),
+        ("0", "j y esc", true),
+        // Back at the top, what comes in is followed again.
+        ("4", "d d g g", false),
+    ] {
+        let mut console = Console::new(120, 40);
+        console.press(view);
+        if !keys.is_empty() {
+            console.press(keys);
+        }
+        let target = |console: &Console| {
+            let problem = console.model.view.screen().target(&console.model.context).problem;
+            problem.map(|key| console.model.context.snapshot.problems.get(key).unwrap().number)
+        };
+        let before = target(&console);
+        let agent = console.cast.cashier;
+        console.scene.problem(1.0, 7, Kind::AgentDown, Some(agent), None, "is down: it is worse");
+        console.wait(1.0);
+        console.publish();
+        let after = target(&console);
+        assert_eq!(after == before, stays, "{view} {keys}: {before:?} {after:?}\n{}", console.screen());
+    }
+}

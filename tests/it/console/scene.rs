@@ -247,7 +247,7 @@ impl Scene {
         );
     }
 
-    fn problem(
+    pub(crate) fn problem(
         &mut self,
         seconds: f64,
         number: u32,

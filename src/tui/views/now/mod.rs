@@ -99,6 +99,8 @@ pub struct NowView {
     change: usize,
     /// The selected row among the shared attributes.
     alike: usize,
+    /// The row and the problem that the panes spoke of when a key was pressed last.
+    stuck: Option<(Option<DimensionValue>, ProblemKey)>,
 }
 
 impl NowView {
@@ -122,6 +124,7 @@ impl NowView {
             pane: Pane::Impact,
             change: 0,
             alike: 0,
+            stuck: None,
         }
     }
 
@@ -153,16 +156,22 @@ impl NowView {
     }
 
     /// The problem of the panes: the one under the cursor, else the worst that affects the selected skill or caller. If
-    /// nobody has moved to a row, and nothing is unusual about the first, the worst of all.
+    /// nobody has moved to a row, and nothing is unusual about the first, the worst of all. One that was shown when a key
+    /// was pressed stays until the cursor moves, so that no key means a problem that came in just before.
     fn problem<'s>(&self, ctx: &'s Context) -> Option<(ProblemKey, &'s Problem)> {
+        let is_open = |key: &ProblemKey| self.problems.rows.contains(*key);
+        let stuck =
+            self.stuck.as_ref().filter(|(who, _)| self.pane != Pane::Problems && *who == self.value_of());
+        if let Some(key) = stuck.map(|(_, key)| *key).filter(is_open) {
+            return Some((key, ctx.snapshot.problems.get(key)?));
+        }
         let hits_it = match self.value_of().filter(|_| self.pane != Pane::Problems) {
             Some(DimensionValue::Named(Some(name))) => {
                 self.problems.rows.iter().find(|key| self.is_hit(*key, &name))
             }
             _ => None,
         };
-        let gone_to =
-            self.pane != Pane::Problems && (self.impact.state.selected.is_some() || self.speaks_for_itself());
+        let gone_to = self.pane != Pane::Problems && (self.impact.state.moved || self.speaks_for_itself());
         let key = hits_it.or_else(|| self.problems.target().filter(|_| !gone_to))?;
         Some((key, ctx.snapshot.problems.get(key)?))
     }
@@ -267,6 +276,10 @@ impl NowView {
         if let Some(pane) = shown.get(next % shown.len().max(1)) {
             self.pane = *pane;
         }
+        // There the panes are about the row again, else about the problem that was chosen.
+        if self.pane == Pane::Impact {
+            self.stuck = None;
+        }
     }
 
     fn moved(&mut self, action: Action, lines: usize) -> bool {
@@ -359,6 +372,9 @@ impl Screen for NowView {
         }
         let lines = self.parts(area).of(self.pane).map_or(1, |pane| usize::from(pane.height.max(3)) - 2);
         if self.moved(action, lines) {
+            if action == Action::First {
+                self.stuck = None;
+            }
             return Some(Vec::new());
         }
         match action {
@@ -373,14 +389,14 @@ impl Screen for NowView {
                 } else {
                     Dimension::Skill
                 });
-                self.impact.state.selected = None;
+                self.impact.state.first();
                 Some(Vec::new())
             }
             Action::Back => {
                 if self.pane == Pane::Impact {
                     return self.impact.clear_one().then(Vec::new);
                 }
-                self.pane = Pane::Impact;
+                (self.pane, self.stuck) = (Pane::Impact, None);
                 Some(Vec::new())
             }
             _ => None,
@@ -454,6 +470,13 @@ impl Screen for NowView {
         self.change = self.change.min(self.lead.changes.len().saturating_sub(1));
         self.alike = self.alike.min(self.lead.common.shared.len().saturating_sub(1));
         had_focus && same
+    }
+
+    fn stick(&mut self) {
+        self.stuck = self.of.as_ref().and_then(|(_, who, problem, ..)| Some((who.clone(), (*problem)?)));
+        if let Some(list) = self.list_mut() {
+            list.stick();
+        }
     }
 
     fn list(&self) -> Option<&dyn List> {
