@@ -387,7 +387,7 @@ fn draw_chart(
         let words = if first >= closed && parts.is_recent(ctx.now) {
             "nothing yet: a minute is drawn once it is over"
         } else {
-            "nothing in this window; t chooses another"
+            &format!("nothing in this window; {}", ctx.hint(Action::Time, "chooses another"))
         };
         canvas.put(area.x, area.y + 1, words, Role::Doubt, area.width);
         return;
@@ -467,7 +467,10 @@ impl Screen for MetricsView {
                 filtered,
                 &[
                     "Nothing was measured in this window.",
-                    "t chooses another one; tasks and calls are counted from the start.",
+                    &ctx.hint(
+                        Action::Time,
+                        "chooses another one; tasks and calls are counted from the start.",
+                    ),
                 ],
             );
         }

@@ -349,10 +349,8 @@ pub fn doubt(attempt: &Attempt) -> Option<String> {
 
 /// The next step for an operator; `None` if there is none.
 pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
-    let key = |action| ctx.key(action);
     if attempt.phase == Phase::Uncertain {
-        let again = key(Action::Again);
-        return Some(format!("{again}: send it again with the same id, or presume it lost"));
+        return Some(ctx.step(Action::Again, "send it again with the same id, or presume it lost"));
     }
     if let Some(cause) = attempt.cause.as_ref().filter(|_| attempt.task.is_none()) {
         return Some(cause.next_step().to_owned());
@@ -360,25 +358,26 @@ pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
     let task = attempt.task.as_ref()?;
     if attempt.needs_you() {
         return Some(match task.state {
-            TaskState::AuthRequired => {
-                format!("sign in where it says, then {} to confirm", key(Action::Answer))
+            TaskState::AuthRequired if ctx.offers(Action::Answer) => {
+                format!("sign in where it says, then {} to confirm", ctx.key(Action::Answer))
             }
-            _ => format!("{}: answer it", key(Action::Answer)),
+            TaskState::AuthRequired => "sign in where it says, then confirm it".into(),
+            _ => ctx.step(Action::Answer, "answer it"),
         });
     }
     match task.verdict? {
         Verdict::Silent | Verdict::Unheard | Verdict::Stuck | Verdict::Looping | Verdict::Stalled => {
-            Some(format!(
-                "{}: read it now; {}: cancel it; {}: send a copy",
-                key(Action::Check),
-                key(Action::Cancel),
-                key(Action::EditCopy)
-            ))
+            let steps = [
+                (Action::Check, "read it now"),
+                (Action::Cancel, "cancel it"),
+                (Action::EditCopy, "send a copy"),
+            ];
+            Some(steps.map(|(action, words)| ctx.step(action, words)).join("; "))
         }
         Verdict::Stale => Some("it is read again as soon as its agent answers".into()),
-        Verdict::Conflict => Some(format!("{}: raw data; the wire view has both answers", key(Action::Raw))),
+        Verdict::Conflict => Some(ctx.step(Action::Raw, "raw data; the wire view has both answers")),
         Verdict::Lost => {
-            Some(format!("{}: send a copy; the agent drops tasks when it restarts", key(Action::EditCopy)))
+            Some(ctx.step(Action::EditCopy, "send a copy; the agent drops tasks when it restarts"))
         }
     }
 }

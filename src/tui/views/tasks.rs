@@ -123,10 +123,8 @@ impl Screen for TasksView {
                 filtered,
                 &[
                     "No tasks yet.",
-                    &format!(
-                        "{} sends one; tasks that others send appear by themselves where the agent lists its tasks.",
-                        ctx.key(Action::New)
-                    ),
+                    &ctx.hint(Action::New, "sends one."),
+                    "Tasks that others send appear by themselves where the agent lists its tasks.",
                 ],
             );
         } else {

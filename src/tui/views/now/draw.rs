@@ -177,8 +177,10 @@ impl NowView {
             );
         }
         if self.impact.rows.is_empty() {
-            let text = "No work in this window. n sends a task, t chooses another time.";
-            canvas.put(inner.x + 2, inner.y, text, Role::Doubt, inner.width.saturating_sub(2));
+            let hints =
+                [ctx.hint(Action::New, "sends a task."), ctx.hint(Action::Time, "chooses another time.")];
+            let text = format!("No work in this window. {}", hints.join(" ").trim_start());
+            canvas.put(inner.x + 2, inner.y, &text, Role::Doubt, inner.width.saturating_sub(2));
             return;
         }
         if self.pane == Pane::Impact {
@@ -354,6 +356,9 @@ impl NowView {
         canvas.put(pane.x + 2, pane.y + 2, &next_step(ctx, problem), Role::You, room);
         let mut keys: Vec<Span> = Vec::new();
         let mut offer = |action: Action, words: &str| {
+            if !ctx.offers(action) {
+                return;
+            }
             let key = ctx.key(action);
             if !keys.is_empty() {
                 keys.push(span("   ", Role::Plain));
@@ -433,7 +438,7 @@ impl NowView {
         if self.live.rows.is_empty() {
             let since = ctx.snapshot.watching_since;
             let since = if since > At::ZERO { ctx.clocks.second(since, ctx.now) } else { String::new() };
-            let text = format!("No task since {since}. n sends one.");
+            let text = format!("No task since {since}. {}", ctx.hint(Action::New, "sends one."));
             canvas.put(table.x + 2, table.y, &text, Role::Doubt, table.width.saturating_sub(2));
         } else if self.pane == Pane::Live {
             self.live.draw(canvas, table, ctx);
