@@ -10,8 +10,8 @@ use crate::tui::states;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::now::impact::LATELY;
+use crate::tui::views::now::next::NextStep;
 use crate::tui::views::now::{NowView, Pane, lead};
-use crate::tui::views::problem::next_step;
 use crate::tui::views::problem_rows::headline;
 use crate::tui::views::pulse::{FACTS, draw_cells, now};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
@@ -127,7 +127,7 @@ impl NowView {
             canvas.divider(common.x, common.y, common.bottom());
         }
         if let Some(pane) = parts.next {
-            self.draw_next(canvas, pane, ctx);
+            self.draw_next(canvas, pane);
         }
         if let Some(pane) = parts.agents {
             self.draw_agents(canvas, pane, ctx);
@@ -343,54 +343,12 @@ impl NowView {
         }
     }
 
-    fn draw_next(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
-        let Some((_, problem)) = self.problem(ctx) else { return self.draw_next_of_row(canvas, pane, ctx) };
-        let agent = problem.agent.and_then(|key| ctx.snapshot.agents.get(key));
-        let title = [span(format!("next: {}", headline(&ctx.snapshot, problem)), Role::Plain)];
-        let facts = [span("enter evidence", Role::Quiet)];
-        canvas.rule(pane, pane.y, Edge::Middle, &title, &facts);
-        let room = pane.width.saturating_sub(4);
-        if let Some(cause) = &self.lead.cause {
-            canvas.put(pane.x + 2, pane.y + 1, &format!("cause: {cause}"), Role::Plain, room);
-        }
-        canvas.put(pane.x + 2, pane.y + 2, &next_step(ctx, problem), Role::You, room);
-        let mut keys: Vec<Span> = Vec::new();
-        let mut offer = |action: Action, words: &str| {
-            if !ctx.offers(action) {
-                return;
-            }
-            let key = ctx.key(action);
-            if !keys.is_empty() {
-                keys.push(span("   ", Role::Plain));
-            }
-            keys.push(span(key, Role::Key));
-            keys.push(span(format!(" {words}"), Role::Plain));
-        };
-        match &problem.taken {
-            None => offer(Action::Answer, "take it, so that others see it"),
-            Some(taken) => offer(Action::Undo, &format!("give it back ({} has it)", taken.by.line())),
-        }
-        if let Some(agent) = agent {
-            offer(Action::Service, &format!("{} in or out of service", agent.name.line()));
-        }
-        offer(Action::Mute, "mute");
-        offer(Action::Note, "note");
-        offer(Action::Save, "report");
-        canvas.put_spans(pane.x + 2, pane.y + 3, &keys, room);
-    }
-
-    /// The next step for the selected row while no problem affects it.
-    fn draw_next_of_row(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
-        let of = &self.impact.source;
-        let Some((key, group)) = self.selected().and_then(|key| Some((key, of.groups.get(key)?))) else {
-            return;
-        };
-        let title = [span(format!("next: {}", group.name), Role::Plain)];
-        canvas.rule(pane, pane.y, Edge::Middle, &title, &[span("enter its tasks", Role::Quiet)]);
-        let room = pane.width.saturating_sub(4);
-        let lines = lead::next_of_row(ctx, group, of.risk(key), of.step);
-        for (y, (text, role)) in (pane.y + 1..pane.bottom()).zip(lines) {
-            canvas.put(pane.x + 2, y, &text, role, room);
+    fn draw_next(&self, canvas: &mut Canvas<'_>, pane: Rect) {
+        let NextStep { title, leads, lines } = &self.next;
+        let title = [span(format!("next: {title}"), Role::Plain)];
+        canvas.rule(pane, pane.y, Edge::Middle, &title, &[span(*leads, Role::Quiet)]);
+        for (y, line) in (pane.y + 1..pane.bottom()).zip(lines) {
+            canvas.put_spans(pane.x + 2, y, line, pane.width.saturating_sub(4));
         }
     }
 

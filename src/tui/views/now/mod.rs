@@ -5,6 +5,7 @@ mod draw;
 mod fields;
 mod impact;
 mod lead;
+mod next;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use crate::tui::views::measured::MeasuredGroups;
 use crate::tui::views::now::fields::FieldCache;
 use crate::tui::views::now::impact::GroupRisk;
 pub use crate::tui::views::now::impact::{ImpactColumn, ImpactRows};
+use crate::tui::views::now::next::NextStep;
 use crate::tui::views::problem_rows::{ProblemColumn, ProblemRows};
 use crate::tui::views::pulse::{PulseColumn, PulseRows};
 use crate::tui::views::task_rows::{TaskColumn, TaskRows};
@@ -89,6 +91,7 @@ pub struct NowView {
     pulse: Listing<PulseRows>,
     live: Listing<TaskRows>,
     lead: DetailPanes,
+    next: NextStep,
     /// The inputs that `lead` was built from.
     of: Option<DetailInputs>,
     /// Facts of the whole fleet.
@@ -118,6 +121,7 @@ impl NowView {
             pulse: Listing::new(PulseRows::default(), PulseColumn::Heat),
             live: Listing::new(TaskRows { newest, ..TaskRows::default() }, TaskColumn::State),
             lead: DetailPanes::default(),
+            next: NextStep::default(),
             of: None,
             facts: FactCache::default(),
             fields: FieldCache::default(),
@@ -268,6 +272,16 @@ impl NowView {
         true
     }
 
+    /// The next step for what the panes are about.
+    fn next_step(&self, ctx: &Context) -> NextStep {
+        if let Some((_, problem)) = self.problem(ctx) {
+            return next::of_problem(ctx, problem, self.lead.cause.as_deref());
+        }
+        let of = &self.impact.source;
+        let row = self.selected().and_then(|key| Some((key, of.groups.get(key)?)));
+        row.map(|(key, group)| next::of_row(ctx, group, of.risk(key), of.step)).unwrap_or_default()
+    }
+
     fn turn(&mut self, area: Rect, back: bool) {
         let parts = self.parts(area);
         let shown: Vec<Pane> = Pane::ALL.into_iter().filter(|pane| parts.of(*pane).is_some()).collect();
@@ -355,6 +369,9 @@ impl Screen for NowView {
         visible |= self.pulse.refresh(&ctx.snapshot, lines(parts.agents) * 2 + 2);
         visible |= self.live.refresh_window(&ctx.snapshot, lines(parts.live));
         visible |= self.refresh_problems_pane(ctx);
+        let next = self.next_step(ctx);
+        visible |= next != self.next;
+        self.next = next;
         // How many rows there are decides how high the panes are.
         if parts.of(self.pane).is_none() {
             self.pane = Pane::Impact;
