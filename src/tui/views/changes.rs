@@ -24,11 +24,14 @@ use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 
 /// Changes by position.
 #[derive(Clone, Debug, Default)]
 pub struct ChangeRows(Arc<Vec<Change>>);
+
+/// When a change was, and its place among those of that time: newer ones do not move it.
+type Key = (At, u32);
 
 struct FilterRow<'s>(&'s Snapshot, &'s Change);
 
@@ -58,8 +61,10 @@ impl Filtered for FilterRow<'_> {
 }
 
 impl ChangeRows {
-    fn change(&self, key: u32) -> Option<&Change> {
-        self.0.get(usize::try_from(key).ok()?)
+    fn change(&self, (at, place): Key) -> Option<&Change> {
+        let first = self.0.partition_point(|change| change.at > at);
+        let found = self.0.get(first + usize::try_from(place).ok()?);
+        found.filter(|change| change.at == at)
     }
 }
 
@@ -74,23 +79,27 @@ columns! {
 }
 
 impl Rows for ChangeRows {
-    type Key = u32;
+    type Key = Key;
 
     const KIND: ListKind = ListKind::Changes;
 
     type Column = ChangeColumn;
 
-    fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
-        Box::new(0..u32::try_from(self.0.len()).unwrap_or(0))
+    fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = Key> + 's> {
+        let mut before: Option<Key> = None;
+        Box::new(self.0.iter().map(move |change| {
+            let place = before.filter(|(at, _)| *at == change.at).map_or(0, |(_, place)| place + 1);
+            *before.insert((change.at, place))
+        }))
     }
 
-    fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
+    fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<Key>) {}
 
-    fn shows(&self, snapshot: &Snapshot, key: u32, order: &Order) -> bool {
+    fn shows(&self, snapshot: &Snapshot, key: Key, order: &Order) -> bool {
         self.change(key).is_some_and(|change| order.filter.passes(&FilterRow(snapshot, change)))
     }
 
-    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: ChangeColumn) -> SortKey {
+    fn sort_key(&self, _snapshot: &Snapshot, key: Key, by: ChangeColumn) -> SortKey {
         let Some(change) = self.change(key) else { return SortKey::Number(0) };
         match by {
             ChangeColumn::Kind => SortKey::Pair(change.kind as i64, -change.at.micros()),
@@ -101,7 +110,7 @@ impl Rows for ChangeRows {
         }
     }
 
-    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
+    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: Key) -> Row {
         let Some(change) = self.change(key) else { return Row::blank() };
         Row {
             mark: span(" ", Role::Plain),

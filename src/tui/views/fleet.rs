@@ -174,7 +174,7 @@ impl Screen for FleetView {
         let word = if listed == 1 { "agent" } else { "agents" };
         let first =
             if shown == listed { format!("{listed} {word}") } else { format!("{shown} of {listed} {word}") };
-        let first = format!("{first} · results of the last {}", ctx.window.word(&ctx.clocks));
+        let first = format!("{first} · results of the {}", ctx.window_words());
         let mut facts = self.list.facts(ctx, first);
         if ctx.snapshot.watching_since > At::ZERO {
             let text =

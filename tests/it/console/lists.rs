@@ -186,4 +186,15 @@ fn a_key_means_the_row_that_was_seen() {
         let after = target(&console);
         assert_eq!(after == before, stays, "{view} {keys}: {before:?} {after:?}\n{}", console.screen());
     }
+    // A change that came in above does not move the row that is meant.
+    let mut console = Console::new(120, 40);
+    console.press("c d");
+    let agent = |console: &Console| console.model.view.screen().target(&console.model.context).agent;
+    let before = agent(&console);
+    let changed = AgentFact::CardChanged { words: "version 1 → 2".into() };
+    console.scene.add_fact(252.5, Fact::Agent(console.cast.cashier, changed));
+    console.wait(1.0);
+    console.publish();
+    assert!(console.screen().contains("version 1 → 2"), "{}", console.screen());
+    assert!(before.is_some() && agent(&console) == before, "{}", console.screen());
 }
