@@ -26,7 +26,7 @@ use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 
-/// Changes by position.
+/// Changes, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct ChangeRows(Arc<Vec<Change>>);
 
@@ -74,7 +74,7 @@ columns! {
         When = fixed("WHEN", 'W', 10, 8).highest_first(),
         Age = fixed("AGE", 'E', 4, 7).right(),
         Kind = fixed("KIND", 'K', 8, 6),
-        What = share("WHAT", 'H', 20, 4, 9),
+        What = flexible("WHAT", 'H', 20, 9),
     }
 }
 

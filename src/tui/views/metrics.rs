@@ -30,7 +30,7 @@ use crate::tui::views::measured::{
 };
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 
 /// The interval between two reads while the view is shown.
 const EVERY: Duration = Duration::from_secs(1);
@@ -95,7 +95,7 @@ fn burn_cell(burn: Option<BurnRate>) -> Span {
 columns! {
     /// The columns of metrics.
     pub enum MetricsColumn {
-        Name = share("NAME", 'N', 14, 3, 9),
+        Name = flexible("NAME", 'N', 14, 9),
         Tasks = fixed("TASKS/MIN", 'T', 9, 6).right().highest_first(),
         Ok = fixed("OK %", 'O', 5, 8).right(),
         Previous = fixed("WAS", ' ', 5, 4).right().unsorted(),

@@ -15,7 +15,7 @@ use crate::tui::views::{about, timeline};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::{SortKey, Sorted};
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 use crate::tui::{format, states};
 
 /// Tasks: of all agents, of one, or of one conversation.
@@ -106,16 +106,16 @@ columns! {
     /// The columns of tasks.
     pub enum TaskColumn {
         Task = fixed("TASK", 'T', 5, 6),
-        Job = share("JOB", 'J', 14, 5, 9).prefers(28),
-        Agent = share("AGENT", 'A', 10, 2, 7),
-        State = share("STATE", 'S', 12, 1, 8).prefers(18),
+        Job = flexible("JOB", 'J', 14, 9).prefers(28),
+        Agent = flexible("AGENT", 'A', 10, 7),
+        State = flexible("STATE", 'S', 12, 8).prefers(18),
         Age = fixed("AGE", 'E', 7, 4).right(),
         LastSign = fixed("LAST SIGN", 'L', 9, 3).right(),
         Attempt = fixed("ATTEMPT", 'M', 7, 2).highest_first(),
-        From = share("FROM", 'F', 8, 2, 1),
-        Skill = share("SKILL", 'K', 8, 1, 1).wide(),
+        From = flexible("FROM", 'F', 8, 1),
+        Skill = flexible("SKILL", 'K', 8, 1).wide(),
         Out = fixed("OUT", 'O', 7, 1).right().wide().highest_first(),
-        Context = share("CONTEXT", 'C', 8, 1, 1).wide(),
+        Context = flexible("CONTEXT", 'C', 8, 1).wide(),
     }
 }
 
@@ -128,7 +128,7 @@ impl Rows for TaskRows {
 
     type Column = TaskColumn;
 
-    fn says_nothing(&self, column: TaskColumn) -> bool {
+    fn says_nothing(&self, column: TaskColumn, _rows: &[Row]) -> bool {
         match column {
             TaskColumn::Agent => self.agent.is_some(),
             TaskColumn::Context => self.context.is_some(),

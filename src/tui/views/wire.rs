@@ -26,7 +26,7 @@ use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::{Filter, Filtered};
 use crate::tui::widgets::list::ListState;
 use crate::tui::widgets::sorted::{SortKey, Sorted};
-use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, TableColumn, columns, fixed, flexible};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 
@@ -43,9 +43,9 @@ columns! {
     /// The columns of the frames.
     pub enum FrameColumn {
         Time = fixed("TIME", 'T', 12, 6).highest_first(),
-        Agent = share("AGENT", 'A', 10, 1, 5),
+        Agent = flexible("AGENT", 'A', 10, 5),
         Call = fixed("CALL", 'C', 5, 2).right().highest_first(),
-        Frame = share("FRAME", 'F', 24, 6, 9),
+        Frame = flexible("FRAME", 'F', 24, 9),
         Size = fixed("SIZE", 'S', 7, 3).right().highest_first(),
     }
 }

@@ -35,7 +35,7 @@ use crate::tui::views::{about, conversation};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::{Filter, Filtered};
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 use crate::tui::{command, states};
@@ -79,9 +79,9 @@ columns! {
     pub enum WaitingColumn {
         Waits = fixed("WAITS", 'W', 7, 8).highest_first(),
         Wants = fixed("WANTS", 'N', 9, 6),
-        Question = share("QUESTION", 'Q', 20, 6, 9).prefers(40),
-        Agent = share("AGENT", 'A', 10, 2, 4),
-        Job = share("JOB", 'J', 8, 3, 2),
+        Question = flexible("QUESTION", 'Q', 20, 9).prefers(40),
+        Agent = flexible("AGENT", 'A', 10, 4),
+        Job = flexible("JOB", 'J', 8, 2),
     }
 }
 
