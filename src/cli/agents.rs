@@ -46,9 +46,7 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
     if args.candidates {
         print_candidates(&snapshot, out);
     } else if out.is_json() {
-        let groups = groups(&snapshot);
-        let agents: Vec<Value> = rows.iter().map(|(key, agent)| row(agent, groups.get(key))).collect();
-        out.document(&json!({ "agents": agents }));
+        out.document(&document(&snapshot, &args.urls));
     } else if rows.is_empty() {
         out.warn("no agents: name one by its URL, or configure a fleet (quarterdeck config example)");
     } else {
@@ -97,6 +95,14 @@ fn shown<'s>(snapshot: &'s Snapshot, urls: &[String]) -> Vec<(crate::domain::id:
     let mut rows: Vec<_> = snapshot.agents.iter().filter(|(_, agent)| agent.listed && named(agent)).collect();
     rows.sort_by_key(|(_, agent)| agent.order);
     rows
+}
+
+/// The document of `-o json`: the agents at these URLs, or all.
+pub fn document(snapshot: &Snapshot, urls: &[String]) -> Value {
+    let groups = groups(snapshot);
+    let rows = shown(snapshot, urls);
+    let agents: Vec<Value> = rows.iter().map(|(key, agent)| row(agent, groups.get(key))).collect();
+    json!({ "agents": agents })
 }
 
 /// Adds and removes for good.

@@ -9,7 +9,6 @@ use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, stored};
 use super::task::as_of;
 use crate::domain::job::Attempt;
-use crate::domain::job::task::TaskState;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::protocol::timestamp;
@@ -25,18 +24,10 @@ pub(super) async fn run(global: &Global, args: Scope, out: &mut Printer) -> Resu
             snapshot.into()
         }
     };
-    let waiting: Vec<&Attempt> = snapshot
-        .inbox()
-        .into_iter()
-        .filter_map(|key| snapshot.attempts.get(key))
-        .filter(|attempt| {
-            let agent = snapshot.agents.get(attempt.agent);
-            args.agent.as_deref().is_none_or(|name| agent.is_some_and(|agent| agent.name.raw() == name))
-        })
-        .collect();
+    let agent = args.agent.as_deref();
+    let waiting = waiting(&snapshot, agent);
     if out.is_json() {
-        let rows: Vec<Value> = waiting.iter().map(|attempt| entry(&snapshot, attempt)).collect();
-        out.document(&json!({ "inbox": rows }));
+        out.document(&document(&snapshot, agent));
     } else if waiting.is_empty() {
         out.warn("nobody waits for you");
     } else {
@@ -51,13 +42,19 @@ pub(super) async fn run(global: &Global, args: Scope, out: &mut Printer) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// The kind of action needed from an operator.
-pub(super) fn wants(attempt: &Attempt) -> &'static str {
-    match attempt.task.as_ref().map(|task| &task.state) {
-        Some(TaskState::AuthRequired) => "login",
-        Some(_) => "answer",
-        None => "decision",
-    }
+/// Tasks and messages that need an operator, of all agents or one.
+fn waiting<'s>(snapshot: &'s Snapshot, agent: Option<&str>) -> Vec<&'s Attempt> {
+    let all = snapshot.inbox().into_iter().filter_map(|key| snapshot.attempts.get(key));
+    let is_of = |attempt: &&Attempt, name: &str| {
+        snapshot.agents.get(attempt.agent).is_some_and(|agent| agent.name.raw() == name)
+    };
+    all.filter(|attempt| agent.is_none_or(|name| is_of(attempt, name))).collect()
+}
+
+/// The document of `-o json`.
+pub fn document(snapshot: &Snapshot, agent: Option<&str>) -> Value {
+    let rows: Vec<Value> = waiting(snapshot, agent).iter().map(|attempt| entry(snapshot, attempt)).collect();
+    json!({ "inbox": rows })
 }
 
 fn question(attempt: &Attempt) -> Untrusted {
@@ -75,7 +72,7 @@ fn entry(snapshot: &Snapshot, attempt: &Attempt) -> Value {
         "taskId": task.map(|task| task.id.text().line().into_string()),
         "contextId": task.and_then(|task| task.context.as_ref()).map(|context| context.text().line().into_string()),
         "agent": agent,
-        "wants": wants(attempt),
+        "wants": attempt.wants(),
         "question": question(attempt).line().into_string(),
         "since": timestamp::format_at(attempt.since().at),
     })
@@ -86,7 +83,7 @@ fn cells(snapshot: &Snapshot, attempt: &Attempt) -> Vec<String> {
     let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.to_string());
     vec![
         timestamp::format_at(attempt.since().at),
-        wants(attempt).to_owned(),
+        attempt.wants().to_owned(),
         agent,
         task,
         question(attempt).to_string(),

@@ -57,34 +57,11 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
         MetricsBy::Skill => Dimension::Skill,
         MetricsBy::Caller => Dimension::Caller,
     };
-    let was_made_up = was.is_made_up();
-    let mut rows: BTreeMap<DimensionValue, (Tally, Tally)> = BTreeMap::new();
-    for (series, tally) in now.iter() {
-        rows.entry(by.value_of(series)).or_default().0.merge(tally);
-    }
-    for (series, tally) in was.iter() {
-        rows.entry(by.value_of(series)).or_default().1.merge(tally);
-    }
-    // Calls that do no work belong to agents alone.
-    rows.retain(|_, (now, was)| by == Dimension::Agent || now.begun + now.ended() + was.ended() > 0);
-    let live = live(&snapshot, by);
-    let mut rows: Vec<(String, u32, Tally, Tally)> = rows
-        .into_iter()
-        .map(|(who, (now, was))| (name(&snapshot, &who), live.get(&who).copied().unwrap_or(0), now, was))
-        .collect();
-    rows.retain(|(name, ..)| args.name.as_ref().is_none_or(|wanted| wanted == name));
-    rows.sort_by(|a, b| (b.2.ended(), &a.0).cmp(&(a.2.ended(), &b.0)));
+    let measured = Measured { from, before, now, was, made_up };
+    let name = args.name.as_deref();
+    let rows = measured.rows(&snapshot, by, name);
     if out.is_json() {
-        let row_json = |(name, live, now, was): &(String, u32, Tally, Tally)| json!({ by.word(): name, "live": live, "now": entry(now), "was": entry(was) });
-        out.document(&json!({
-            "by": by.word(),
-            "from": timestamp::format_at(from.begins()),
-            "until": timestamp::format_at(snapshot.at),
-            "wasFrom": timestamp::format_at(from.before(before).begins()),
-            "madeUp": made_up,
-            "wasMadeUp": was_made_up,
-            "metrics": rows.iter().map(row_json).collect::<Vec<Value>>(),
-        }));
+        out.document(&measured.document(&snapshot, by, name));
     } else if rows.is_empty() {
         out.warn("nothing was measured in this window");
     } else {
@@ -92,15 +69,69 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
         if made_up {
             out.warn("part of this window is made up: it is the past of a demo");
         }
-        if was_made_up {
+        if measured.was.is_made_up() {
             out.warn("WAS is made up: it is the past of a demo");
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Metrics of a window beside those of its baseline.
+#[derive(Debug)]
+pub struct Measured {
+    /// The first minute of the window.
+    pub from: Minute,
+    /// How many minutes earlier the baseline begins.
+    pub before: u32,
+    /// Everything of the window.
+    pub now: Block,
+    /// Everything of the baseline.
+    pub was: Block,
+    /// True if a demo made up a part of `now`.
+    pub made_up: bool,
+}
+
+/// An agent, skill or caller: its name, its live tasks, its results in the window and in the baseline.
+type MeasuredRow = (String, u32, Tally, Tally);
+
+impl Measured {
+    fn rows(&self, snapshot: &Snapshot, by: Dimension, only: Option<&str>) -> Vec<MeasuredRow> {
+        let mut rows: BTreeMap<DimensionValue, (Tally, Tally)> = BTreeMap::new();
+        for (series, tally) in self.now.iter() {
+            rows.entry(by.value_of(series)).or_default().0.merge(tally);
+        }
+        for (series, tally) in self.was.iter() {
+            rows.entry(by.value_of(series)).or_default().1.merge(tally);
+        }
+        // Calls that do no work belong to agents alone.
+        rows.retain(|_, (now, was)| by == Dimension::Agent || now.begun + now.ended() + was.ended() > 0);
+        let live = live(snapshot, by);
+        let mut rows: Vec<MeasuredRow> = rows
+            .into_iter()
+            .map(|(who, (now, was))| (name(snapshot, &who), live.get(&who).copied().unwrap_or(0), now, was))
+            .filter(|(name, ..)| only.is_none_or(|only| only == name))
+            .collect();
+        rows.sort_by(|a, b| (b.2.ended(), &a.0).cmp(&(a.2.ended(), &b.0)));
+        rows
+    }
+
+    /// The document of `-o json`, of everything or only of what has this name.
+    pub fn document(&self, snapshot: &Snapshot, by: Dimension, only: Option<&str>) -> Value {
+        let row = |(name, live, now, was): &MeasuredRow| json!({ by.word(): name, "live": live, "now": entry(now), "was": entry(was) });
+        json!({
+            "by": by.word(),
+            "from": timestamp::format_at(self.from.begins()),
+            "until": timestamp::format_at(snapshot.at),
+            "wasFrom": timestamp::format_at(self.from.before(self.before).begins()),
+            "madeUp": self.made_up,
+            "wasMadeUp": self.was.is_made_up(),
+            "metrics": self.rows(snapshot, by, only).iter().map(row).collect::<Vec<Value>>(),
+        })
+    }
+}
+
 /// The rows as a table.
-fn print(by: Dimension, rows: &[(String, u32, Tally, Tally)], out: &mut Printer) {
+fn print(by: Dimension, rows: &[MeasuredRow], out: &mut Printer) {
     let lines: Vec<Vec<String>> = rows
         .iter()
         .map(|(name, live, now, was)| {

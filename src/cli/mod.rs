@@ -1,6 +1,6 @@
 //! The command line: one file a command; results on stdout, everything else on stderr.
 
-mod agents;
+pub mod agents;
 pub mod args;
 mod breaker;
 mod card;
@@ -8,12 +8,12 @@ mod config;
 mod console;
 mod demo;
 mod handover;
-mod inbox;
-mod metrics;
+pub mod inbox;
+pub mod metrics;
 mod output;
 mod preferences;
-mod problems;
-mod protocol_json;
+pub mod problems;
+pub mod protocol_json;
 mod registry;
 mod reload;
 mod reroute;

@@ -34,19 +34,9 @@ pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> R
             snapshot.into()
         }
     };
-    let agent_name = |problem: &Problem| {
-        problem.agent.and_then(|key| snapshot.agents.get(key)).map(|agent| agent.name.line().into_string())
-    };
-    let mut open: Vec<&Problem> = snapshot
-        .open_problems()
-        .map(|(_, problem)| problem)
-        .filter(|problem| args.agent.is_none() || agent_name(problem) == args.agent)
-        .collect();
-    open.sort_by_key(|problem| (std::cmp::Reverse(problem.kind.severity()), problem.since));
+    let open = open(&snapshot, args.agent.as_deref());
     if out.is_json() {
-        let impacts = all_impacts(&snapshot);
-        let rows: Vec<Value> = open.iter().map(|problem| entry(&snapshot, problem, &impacts)).collect();
-        out.document(&json!({ "problems": rows, "counts": problem_counts(open.iter().copied()) }));
+        out.document(&document(&snapshot, args.agent.as_deref()));
     } else if open.is_empty() {
         out.warn("no problem is known");
     } else {
@@ -58,7 +48,7 @@ pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> R
                     problem.kind.severity().as_str().to_owned(),
                     state_words(problem),
                     timestamp::format_at(problem.since),
-                    format!("{} {}", agent_name(problem).unwrap_or_default(), problem.text.line())
+                    format!("{} {}", agent_name(&snapshot, problem).unwrap_or_default(), problem.text.line())
                         .trim()
                         .to_owned(),
                     problem.next.to_string(),
@@ -74,6 +64,28 @@ pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> R
     }
     let raised = ProblemCounts::of(open.iter().copied()).problems > 0;
     Ok(if exit_code && raised { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn agent_name(snapshot: &Snapshot, problem: &Problem) -> Option<String> {
+    let agent = problem.agent.and_then(|key| snapshot.agents.get(key));
+    agent.map(|agent| agent.name.line().into_string())
+}
+
+/// Problems that are not over, of all agents or one, the worst first.
+fn open<'s>(snapshot: &'s Snapshot, agent: Option<&str>) -> Vec<&'s Problem> {
+    let all = snapshot.open_problems().map(|(_, problem)| problem);
+    let is_of = |problem: &Problem, name| agent_name(snapshot, problem).as_deref() == Some(name);
+    let mut open: Vec<&Problem> =
+        all.filter(|problem| agent.is_none_or(|name| is_of(problem, name))).collect();
+    open.sort_by_key(|problem| (std::cmp::Reverse(problem.kind.severity()), problem.since));
+    open
+}
+
+/// The document of `-o json`.
+pub fn document(snapshot: &Snapshot, agent: Option<&str>) -> Value {
+    let (open, impacts) = (open(snapshot, agent), all_impacts(snapshot));
+    let rows: Vec<Value> = open.iter().map(|problem| entry(snapshot, problem, &impacts)).collect();
+    json!({ "problems": rows, "counts": problem_counts(open.into_iter()) })
 }
 
 /// `{"problems": 2, "notices": 16, "muted": 1}`

@@ -76,6 +76,20 @@ pub fn task_row(snapshot: &Snapshot, attempt: &Attempt) -> Option<Value> {
     Some(with_ours(parsed(&wire().encode_task(&report)), ours(snapshot, attempt)))
 }
 
+/// The document of `task list -o json`: these of `total` tasks, and attempts without a task.
+pub fn task_list(snapshot: &Snapshot, attempts: &[&Attempt], total: usize) -> Value {
+    let tasks: Vec<Value> = attempts.iter().filter_map(|attempt| task_row(snapshot, attempt)).collect();
+    let without = attempts.iter().filter(|attempt| attempt.task.is_none());
+    let without: Vec<Value> = without.map(|attempt| taskless(snapshot, attempt)).collect();
+    json!({
+        "pageSize": tasks.len(),
+        "tasks": tasks,
+        "nextPageToken": "",
+        "totalSize": total,
+        "attempts": without,
+    })
+}
+
 fn report(task: &Task, artifacts: Option<Vec<Artifact>>, history: Vec<Message>) -> TaskReport {
     let last = history.iter().rev().find(|message| message.role == Role::Agent).cloned();
     let noted = last.filter(|message| task.note.is_some() && task.note == Some(message.headline(200)));

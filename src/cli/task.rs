@@ -340,18 +340,7 @@ async fn list(
         }
     }
     if out.is_json() {
-        let tasks: Vec<Value> =
-            attempts.iter().filter_map(|attempt| protocol_json::task_row(&snapshot, attempt)).collect();
-        let without = attempts.iter().filter(|attempt| attempt.task.is_none());
-        let without: Vec<Value> =
-            without.map(|attempt| protocol_json::taskless(&snapshot, attempt)).collect();
-        out.document(&json!({
-            "pageSize": tasks.len(),
-            "tasks": tasks,
-            "nextPageToken": "",
-            "totalSize": total,
-            "attempts": without,
-        }));
+        out.document(&protocol_json::task_list(&snapshot, &attempts, total));
     } else {
         let rows: Vec<_> = attempts.iter().map(|attempt| row(&snapshot, attempt)).collect();
         for line in table(&["TASK", "STATE", "AGENT", "SINCE", "JOB"], &rows) {

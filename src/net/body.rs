@@ -66,6 +66,16 @@ pub(super) enum Size {
     Answer,
 }
 
+/// How much of a body is read, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimits {
+    pub size: Size,
+    /// The time that is left for it.
+    pub left: Duration,
+    /// The timeout of the whole call, for the error message.
+    pub limit: Duration,
+}
+
 impl Size {
     fn most(self) -> usize {
         match self {
@@ -107,7 +117,7 @@ impl Deref for Text {
 pub(super) struct Reading<'b> {
     budget: &'b Budget,
     url: &'b Url,
-    size: Size,
+    limits: BodyLimits,
     bytes: Vec<u8>,
     room: Option<Room>,
     waits: bool,
@@ -115,20 +125,18 @@ pub(super) struct Reading<'b> {
 
 impl<'b> Reading<'b> {
     /// A document of which nothing has been read; `url` is its origin.
-    pub fn new(budget: &'b Budget, url: &'b Url, size: Size) -> Self {
-        Self { budget, url, size, bytes: Vec::new(), room: None, waits: false }
+    pub fn new(budget: &'b Budget, url: &'b Url, limits: BodyLimits) -> Self {
+        Self { budget, url, limits, bytes: Vec::new(), room: None, waits: false }
     }
 
-    /// Reads and redacts all of it within `left`; `limit` is the timeout of the whole call, for the error message. The
-    /// bytes received so far are returned in any case, for the wire view.
+    /// Reads and redacts all of it. The bytes received so far are returned in any case, for the wire view.
     pub async fn read(
         mut self,
         mut body: Body,
         headers: &HeaderMap,
         redactor: &Redactor,
-        left: Duration,
-        limit: Duration,
     ) -> (Text, Result<(), Cause>) {
+        let BodyLimits { left, limit, .. } = self.limits;
         let read = timeout(left, self.read_all(&mut body, headers)).await;
         let late = if self.waits { Cause::Limit(Limit::InFlight) } else { Cause::TimedOut(limit) };
         let read = read.unwrap_or(Err(late));
@@ -147,9 +155,9 @@ impl<'b> Reading<'b> {
         let coding = coding(headers)?;
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let length = length.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-        let most = self.size.most();
+        let most = self.limits.size.most();
         if length.is_some_and(|length| length > most) {
-            return Err(self.size.exceeded());
+            return Err(self.limits.size.exceeded());
         }
         // The unpacked size is known only at the end.
         let may_become = length.filter(|_| coding == Coding::Plain).unwrap_or(most);
@@ -157,7 +165,7 @@ impl<'b> Reading<'b> {
             if self.bytes.len() > limits::SMALL {
                 self.take_room(may_become).await;
             }
-            let (bytes, size) = (&mut self.bytes, self.size);
+            let (bytes, size) = (&mut self.bytes, self.limits.size);
             let take = |piece: &[u8]| {
                 if bytes.len() + piece.len() > most {
                     return Err(size.exceeded());
@@ -185,11 +193,11 @@ impl<'b> Reading<'b> {
             if read == 0 {
                 return Ok(());
             }
-            if packed.len() + self.bytes.len() + read > self.size.most() {
-                return Err(self.size.exceeded());
+            if packed.len() + self.bytes.len() + read > self.limits.size.most() {
+                return Err(self.limits.size.exceeded());
             }
             if self.bytes.len() + read > limits::SMALL {
-                self.take_room(self.size.most()).await;
+                self.take_room(self.limits.size.most()).await;
             }
             self.bytes.extend_from_slice(&piece[..read]);
             // A compression bomb delays nothing else.

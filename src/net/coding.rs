@@ -76,7 +76,7 @@ mod tests {
     use url::Url;
 
     use super::super::Redactor;
-    use super::super::body::{Body, Reading, Size};
+    use super::super::body::{Body, BodyLimits, Reading, Size};
     use super::super::budget::Budget;
     use super::*;
     use crate::domain::cause::Limit;
@@ -93,8 +93,9 @@ mod tests {
         let (budget, url) = (Budget::new(), Url::parse("http://h/").unwrap());
         let body = Body::Client(reqwest::Body::from(bytes));
         let long = Duration::from_secs(60);
-        let (text, read) =
-            Reading::new(&budget, &url, size).read(body, headers, &Redactor::default(), long, long).await;
+        let (text, read) = Reading::new(&budget, &url, BodyLimits { size, left: long, limit: long })
+            .read(body, headers, &Redactor::default())
+            .await;
         read.map(|()| text.into_parts().0.into_string())
     }
 

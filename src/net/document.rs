@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use super::body::Size;
+use super::body::{BodyLimits, Size};
 use super::budget::Room;
 use super::credentials::{Access, parse_url};
 use super::redact::Redacted;
@@ -134,7 +134,8 @@ impl Net {
         }
         let etag = etag_of(&answer.headers, line.redactor());
         let left = limit.saturating_sub(begun.elapsed());
-        let text = self.document_body(answer, line, Size::Answer, left, limit).await.map_err(cause)?;
+        let text =
+            self.body(answer, line, BodyLimits { size: Size::Answer, left, limit }).await.map_err(cause)?;
         let (text, room) = text.into_parts();
         Ok(Document { url, etag, text: Some(text), room })
     }

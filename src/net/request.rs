@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use super::REDIRECTS;
 use super::address::is_blocked;
-use super::body::{Body, Reading, Size, Text};
+use super::body::{Body, BodyLimits, Reading, Size, Text};
 use super::budget::{Budget, Room};
 use super::card_search::{Search, below, card_places};
 use super::client::{self, Clients, TrustedClient};
@@ -282,40 +282,23 @@ impl Net {
         Ok(())
     }
 
-    /// Reads a body up to the limit, and keeps its beginning on the tap.
+    /// Reads a body up to its limits, and keeps its beginning on the tap. An answer is a failure unless its status is a
+    /// success.
     pub(super) async fn body(
         &self,
         answer: Answer,
         line: &TapHandle,
-        size: Size,
-        left: Duration,
-        limit: Duration,
+        limits: BodyLimits,
     ) -> Result<Text, Failure> {
         let Answer { url, body, took, status, headers, .. } = answer;
         let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
-        let reading = Reading::new(&self.budget, &url, size);
-        let (text, read) = reading.read(body, &headers, line.redactor(), left, limit).await;
+        let reading = Reading::new(&self.budget, &url, limits);
+        let (text, read) = reading.read(body, &headers, line.redactor()).await;
         line.keep_body(&head, &shown(&headers, &[], ""), &text);
-        match read {
-            Ok(()) => Ok(text),
-            Err(cause) => {
-                line.failed(&cause);
-                Err(maybe(cause))
-            }
+        if let Err(cause) = read {
+            line.failed(&cause);
+            return Err(maybe(cause));
         }
-    }
-
-    /// Like [`Self::body`], for an answer that is a failure unless its status is a success.
-    pub(super) async fn document_body(
-        &self,
-        answer: Answer,
-        line: &TapHandle,
-        size: Size,
-        left: Duration,
-        limit: Duration,
-    ) -> Result<Text, Failure> {
-        let status = answer.status;
-        let text = self.body(answer, line, size, left, limit).await?;
         if status.is_success() {
             return Ok(text);
         }
@@ -418,7 +401,7 @@ impl Net {
         }
         let etag = etag_of(&answer.headers, line.redactor());
         let left = left.saturating_sub(begun.elapsed());
-        let text = self.document_body(answer, line, Size::Card, left, limit).await?;
+        let text = self.body(answer, line, BodyLimits { size: Size::Card, left, limit }).await?;
         let (text, room) = text.into_parts();
         let (text, mut card) = match decode_card(text).await {
             Ok(decoded) => decoded,
@@ -462,7 +445,7 @@ impl Net {
         let took = answer.took;
         // The body has as long again as the answer had.
         let left = (limit * 2).saturating_sub(begun.elapsed());
-        let text = self.document_body(answer, line, Size::Answer, left, limit).await?;
+        let text = self.body(answer, line, BodyLimits { size: Size::Answer, left, limit }).await?;
         Ok((text, took))
     }
 
@@ -499,7 +482,8 @@ impl Net {
             let reader = EventReader::new(answer.body, line.clone(), self.budget.events_of(&answer.url));
             return Ok((Opened::Stream(reader), took, server));
         }
-        let text = Box::pin(self.document_body(answer, line, Size::Answer, limit, limit)).await?;
+        let text =
+            Box::pin(self.body(answer, line, BodyLimits { size: Size::Answer, left: limit, limit })).await?;
         Ok((Opened::Document(text), took, server))
     }
 }

@@ -7,7 +7,7 @@
 use super::json::{Object, elements, text_of};
 use super::recent_tasks::RecentTasks;
 use super::shared::{context, hints, or_empty, task_id, time};
-use super::{Deviations, Event, Reply, jsonrpc, keep_raw, malformed, words};
+use super::{Deviations, Event, Reply, jsonrpc, keep_raw, malformed, question, words};
 use crate::domain::agent::card::Dialect;
 use crate::domain::cause::Cause;
 use crate::domain::id::{MessageId, TaskId};
@@ -275,10 +275,12 @@ impl Reader<'_> {
         if let (Some(text), Some(meant)) = (&text, role.instead_of) {
             self.deviations.spelt("the role", text, meant);
         }
+        let parts = self.parts(object);
         Message {
             id: MessageId::from(or_empty(object, "messageId")),
             role: role.value,
-            parts: self.parts(object),
+            offers: question::offered(&parts),
+            parts,
             context: context(object),
             task: task_id(object),
             metadata: object.json_object("metadata"),

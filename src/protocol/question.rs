@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::domain::job::message::{Content, Json, Message, Part};
+use crate::domain::job::message::{Content, Json, Message, OfferedAnswer, Part};
 use crate::domain::text::Untrusted;
 
 /// The maximum number of choices with a digit.
@@ -23,15 +23,29 @@ pub struct Choice {
 
 /// The choices of a question, in its order; none if it offers none.
 pub fn choices(question: &Message) -> Vec<Choice> {
-    for part in &question.parts {
-        if let Content::Data(json) = &part.content
-            && let Ok(value) = serde_json::from_str::<Value>(json.raw())
-            && let Some((member, values)) = listed(&value)
-        {
-            return values.iter().take(MOST).map(|value| choice(&member, value)).collect();
-        }
-    }
-    Vec::new()
+    let found = found(&question.parts);
+    let choices = found.iter().flat_map(|(member, values)| values.iter().map(|value| choice(member, value)));
+    choices.take(MOST).collect()
+}
+
+/// What these parts of a question offer as an answer.
+pub fn offered(parts: &[Part]) -> Option<OfferedAnswer> {
+    let (_, values) = found(parts)?;
+    let is_approval =
+        |value: &Value| value.as_str().is_some_and(|word| APPROVES.contains(&word.to_lowercase().as_str()));
+    let approves = values.iter().any(is_approval);
+    Some(if approves { OfferedAnswer::Approval } else { OfferedAnswer::Choice })
+}
+
+/// The words of a choice that make it an approval.
+const APPROVES: [&str; 2] = ["approve", "approved"];
+
+/// The member that offers values, and the values.
+fn found(parts: &[Part]) -> Option<(String, Vec<Value>)> {
+    parts.iter().find_map(|part| {
+        let Content::Data(json) = &part.content else { return None };
+        listed(&serde_json::from_str(json.raw()).ok()?)
+    })
 }
 
 fn choice(member: &str, value: &Value) -> Choice {
@@ -68,18 +82,21 @@ mod tests {
 
     #[test]
     fn choices_are_read_from_two_conventions() {
-        for (data, expected) in [
+        let (approval, choice) = (Some(OfferedAnswer::Approval), Some(OfferedAnswer::Choice));
+        for (data, offers, expected) in [
             (
                 r#"{"decision":["approve","decline"]}"#,
+                approval,
                 vec![("approve", r#"{"decision":"approve"}"#), ("decline", r#"{"decision":"decline"}"#)],
             ),
             (
                 r#"{"type":"object","properties":{"why":{"type":"string"},"seat":{"enum":[1,2]}}}"#,
+                choice,
                 vec![("1", r#"{"seat":1}"#), ("2", r#"{"seat":2}"#)],
             ),
-            (r#"{"decision":["approve"]}"#, vec![]),
-            (r#"{"rows":[{"a":1},{"a":2}]}"#, vec![]),
-            (r#"["a","b"]"#, vec![]),
+            (r#"{"decision":["approve"]}"#, None, vec![]),
+            (r#"{"rows":[{"a":1},{"a":2}]}"#, None, vec![]),
+            (r#"["a","b"]"#, None, vec![]),
         ] {
             let part = Part { content: Content::Data(Json::new(data)), ..Part::text("") };
             let message = Message::new("m", Role::Agent, vec![Part::text("which?"), part]);
@@ -91,7 +108,7 @@ mod tests {
                     (choice.label.raw(), json.raw())
                 })
                 .collect();
-            assert_eq!(found, expected, "{data}");
+            assert_eq!((offered(&message.parts), found), (offers, expected), "{data}");
         }
     }
 }

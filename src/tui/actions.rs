@@ -196,6 +196,12 @@ impl Action {
         )
     }
 
+    /// True for those that only lead to another view.
+    pub fn leaves(self) -> bool {
+        self.is_view()
+            || matches!(self, Self::Back | Self::HistoryBack | Self::HistoryForward | Self::LastView)
+    }
+
     /// True for those that change something.
     pub fn acts(self) -> bool {
         matches!(

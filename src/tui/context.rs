@@ -151,9 +151,21 @@ impl Context {
         self.info.presenter.is_some_and(|presenter| presenter.stage)
     }
 
-    /// True if an action can mean anything in this console.
+    /// True if an action can mean anything in this console. What it refuses is offered nowhere: not in the key bar, in
+    /// help, among the commands, or in a pane.
     pub fn offers(&self, action: Action) -> bool {
-        !action.needs_presenter() || self.info.presenter.is_some()
+        let is_refused = action.acts() && self.info.read_only;
+        !is_refused && (!action.needs_presenter() || self.info.presenter.is_some())
+    }
+
+    /// A hint at an action with its key, such as `n sends one.`; empty if this console does not offer it.
+    pub fn hint(&self, action: Action, words: &str) -> String {
+        if self.offers(action) { format!("{} {words}", self.key(action)) } else { String::new() }
+    }
+
+    /// A next step with the key that does it, such as `a: answer it`; without the key if this console does not offer it.
+    pub fn step(&self, action: Action, words: &str) -> String {
+        if self.offers(action) { format!("{}: {words}", self.key(action)) } else { words.to_owned() }
     }
 
     /// How an action is named in a sentence: its first key, or the command if it has no key.

@@ -29,19 +29,17 @@ pub struct Counts {
 impl Counts {
     /// Counts a snapshot.
     pub fn of(ctx: &Context, snapshot: &Snapshot) -> Self {
+        let tasks = snapshot.task_counts();
         let mut counts = Self {
+            live: tasks.live,
+            need_you: tasks.need_you,
             failures: ctx.failures_a_minute(),
             events: snapshot.events_per_second,
             problems: snapshot.problem_counts(),
             unsaved: snapshot.unsaved,
             ..Self::default()
         };
-        for (_, agent) in snapshot.agents.iter() {
-            counts.live += agent.counts.live;
-            counts.need_you += agent.counts.need_you;
-            if !agent.listed {
-                continue;
-            }
+        for (_, agent) in snapshot.agents.iter().filter(|(_, agent)| agent.listed) {
             match agent.health {
                 Health::Up => counts.up += 1,
                 Health::Degraded => counts.degraded += 1,

@@ -131,9 +131,8 @@ fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
     let mut keys: Vec<(Action, &str)> = model.view.screen().keys(ctx);
     let key = |action: Action| ctx.preferences.keys.first(action);
-    // Actions without a key are found by name; what a read-only console refuses is not offered.
-    let read_only = ctx.info.read_only;
-    keys.retain(|(action, _)| !(key(*action).is_empty() || read_only && action.acts()));
+    // Actions without a key are found by name.
+    keys.retain(|(action, _)| !key(*action).is_empty() && ctx.offers(*action));
     let wide = |keys: &[(Action, &str)]| -> usize {
         keys.iter().map(|(action, word)| key(*action).width() + word.width() + 3).sum::<usize>() + 8
     };

@@ -67,6 +67,13 @@ pub trait Screen {
         inside(area)
     }
 
+    /// A key was pressed: what keys mean stays what was seen, until the cursor is moved.
+    fn stick(&mut self) {
+        if let Some(list) = self.list_mut() {
+            list.stick();
+        }
+    }
+
     /// Selects what is at a column and row; true if it was selected already.
     fn click(&mut self, _ctx: &Context, area: Rect, _x: u16, y: u16) -> bool {
         let area = self.list_area(area);

@@ -2,6 +2,7 @@
 
 use crate::domain::agent::{Agent, Health};
 use crate::domain::fleet::source::SourceHealth;
+use crate::domain::job::message::OfferedAnswer;
 use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::problem::Severity;
@@ -89,7 +90,12 @@ pub fn attempt(attempt: &Attempt, glyphs: &'static Glyphs) -> Label {
         TaskState::Submitted => label(glyphs.queued, &word, Role::Plain),
         TaskState::Working => label(glyphs.working, &word, Role::Plain),
         TaskState::InputRequired | TaskState::AuthRequired if attempt.needs_you() => {
-            label(glyphs.you, &word, Role::You)
+            let word = match task.offers {
+                Some(OfferedAnswer::Approval) => "needs approval",
+                Some(OfferedAnswer::Choice) => "needs a choice",
+                None => &word,
+            };
+            label(glyphs.you, word, Role::You)
         }
         TaskState::InputRequired | TaskState::AuthRequired => {
             label(glyphs.working, "answered, waiting", Role::Plain)

@@ -370,7 +370,12 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
         return;
     }
     match action {
-        Some(action) => act_by(model, action, Some(chord), cmds),
+        Some(action) => {
+            if !action.leaves() {
+                model.view.screen_mut().stick();
+            }
+            act_by(model, action, Some(chord), cmds);
+        }
         None => {
             let sorted = chord
                 .typed()

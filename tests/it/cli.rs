@@ -108,7 +108,7 @@ async fn results_have_the_shapes_that_scripts_rely_on() {
     let id = asked["task"]["id"].as_str().unwrap();
     let inbox = desk.json(&["inbox"]).await;
     assert_eq!(inbox["inbox"][0]["taskId"], id);
-    assert_eq!(inbox["inbox"][0]["wants"], "answer");
+    assert_eq!(inbox["inbox"][0]["wants"], "approval");
     let answered = desk.json(&["send", "-a", "asks", "--task-id", id, "approve"]).await;
     assert_eq!(answered["task"]["status"]["state"], "TASK_STATE_COMPLETED");
     assert_eq!(desk.json(&["inbox"]).await["inbox"], Value::Array(vec![]));

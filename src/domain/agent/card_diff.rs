@@ -63,6 +63,34 @@ pub fn words(before: &Card, after: &Card) -> String {
     changes.join("; ")
 }
 
+/// What can differ, as differences in words begin with it.
+const FIELDS: [&str; 14] = [
+    "version",
+    "name",
+    "provider",
+    "interfaces",
+    "skills",
+    "streaming",
+    "push notifications",
+    "extended card",
+    "input modes",
+    "output modes",
+    "extensions",
+    "security",
+    "required login",
+    "description",
+];
+
+/// The fields that differ, by the words for the difference. An agent whose texts imitate such words is only grouped
+/// wrongly.
+pub fn fields(words: &str) -> Vec<&'static str> {
+    let begins = |part: &str, field: &str| part.strip_prefix(field).is_some_and(|rest| rest.starts_with(' '));
+    let named = |part: &str| FIELDS.into_iter().find(|field| begins(part, field));
+    let mut fields: Vec<_> = words.split("; ").filter_map(named).collect();
+    fields.dedup();
+    fields
+}
+
 /// The card that is expected of an agent that an operator gave another URL: interfaces of the old origin are found at
 /// the new one.
 pub fn moved(card: &Card, from: &str, to: &str) -> Card {

@@ -222,6 +222,18 @@ pub struct Counts {
     pub doubtful: u32,
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        let Self { live, need_you, completed, failed, stopped, doubtful } = other;
+        self.live += live;
+        self.need_you += need_you;
+        self.completed += completed;
+        self.failed += failed;
+        self.stopped += stopped;
+        self.doubtful += doubtful;
+    }
+}
+
 impl Agent {
     /// True if the agent has an interface that we call, with this ability.
     pub fn can(&self, ability: Ability) -> bool {

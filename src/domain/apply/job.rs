@@ -245,6 +245,7 @@ fn new_task(
         state: state.clone(),
         state_since: at,
         peer_time,
+        first_peer_time: peer_time,
         says: None,
         verdict: None,
         cancel: None,
@@ -252,6 +253,7 @@ fn new_task(
         last_activity: at,
         gap_since: None,
         note: None,
+        offers: None,
         artifacts: 0,
         bytes: 0,
         settled: false,
@@ -303,11 +305,13 @@ fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<Pee
     if task.state != *seen {
         task.state_since = at;
         task.note = None;
+        task.offers = None;
         // The time is that of the state.
         task.peer_time = None;
     }
     task.state = seen.clone();
     task.peer_time = peer_time.or(task.peer_time);
+    task.first_peer_time = task.first_peer_time.or(peer_time);
     task.last_activity = at;
     if task.state.is_terminal() {
         task.gap_since = None;
@@ -329,6 +333,7 @@ fn add_message(attempt: &mut Attempt, at: At, message: &Message, status: bool) {
         if status {
             let words = message.headline(200);
             task.note = (!words.is_empty()).then_some(words);
+            task.offers = message.offers;
         }
     }
 }

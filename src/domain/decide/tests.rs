@@ -10,12 +10,13 @@ use crate::domain::call::{
 };
 use crate::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use crate::domain::core::{Core, Out};
+use crate::domain::fact::{AttemptFact, Fact, JournalEntry};
 use crate::domain::id::{AttemptKey, CallId};
 use crate::domain::input::{Input, Rules, ServerTraits};
 use crate::domain::intent::{Intent, Refusal, Send};
 use crate::domain::job::Attempt;
 use crate::domain::job::message::{Message, Part, Role};
-use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState, Via};
 use crate::domain::metrics::Minute;
 use crate::domain::state::State;
 use crate::domain::time::{At, PeerTime};
@@ -374,6 +375,23 @@ fn a_found_task_has_the_question_and_the_time_of_its_status() {
             let since = attempt.since();
             assert_eq!((listed.since(since.at).as_secs(), since.found), (age, found), "{timestamp:?}");
             assert_eq!(listed.since(attempt.began()).as_secs(), age, "{timestamp:?}");
+            // Its age is not that of its state.
+            let state = TaskState::Working;
+            let seen = AttemptFact::StateSeen {
+                state,
+                context: None,
+                peer_time: Some(PeerTime(rig.now.micros())),
+                via: Via::Get,
+                raw: None,
+            };
+            let job = rig.core.state().job_of(attempt).unwrap();
+            let fact = Fact::attempt(job.id, attempt.id, seen);
+            let entry = JournalEntry { at: rig.now, seq: job.seq + 1, actor: None, fact };
+            let (mut state, began) = (rig.core.state().clone(), attempt.began());
+            crate::domain::apply::apply(&mut state, &entry);
+            let (_, attempt) = state.attempts().iter().next().unwrap();
+            assert!(attempt.since().at > listed - Duration::from_secs(60), "{timestamp:?}");
+            assert_eq!(attempt.began(), began, "{timestamp:?} {id:?}");
         }
     }
     // A clock that stands before A2A existed says nothing.

@@ -1,9 +1,10 @@
 //! Changes in and around the fleet, newest first: the first place to look when something begins to fail.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::domain::agent::Health;
 use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::{Health, card_diff};
 use crate::domain::cause::Cause;
 use crate::domain::fact::{Fact, FleetFact, JournalEntry};
 use crate::domain::id::{AgentId, AgentKey};
@@ -56,21 +57,70 @@ pub struct Change {
     pub agent: Option<AgentKey>,
     /// The description.
     pub words: Untrusted,
+    /// The changes that this one stands for, oldest first; empty for one that stands for itself.
+    pub members: Vec<Change>,
+    /// The card's fields that changed.
+    fields: Vec<&'static str>,
+}
+
+impl Change {
+    /// A change that stands for itself.
+    pub fn new(at: At, kind: ChangeKind, agent: Option<AgentKey>, words: impl Into<Untrusted>) -> Self {
+        Self { at, kind, agent, words: words.into(), members: Vec::new(), fields: Vec::new() }
+    }
+}
+
+/// So many agents whose cards changed alike within `ONE_CAUSE` are told as one change.
+const ALIKE: usize = 3;
+/// A rollout or a restart reaches the agents of a fleet within this time.
+const ONE_CAUSE: Duration = Duration::from_secs(120);
+
+/// Puts changes of one cause together: the same fields of several agents' cards within a short time. The one that stands
+/// for them has the time of the first. Newest first.
+pub fn fold(all: Vec<Change>) -> Vec<Change> {
+    let (mut cards, mut others): (Vec<Change>, Vec<Change>) =
+        all.into_iter().partition(|change| !change.fields.is_empty());
+    cards.sort_by(|a, b| (&a.fields, a.at, a.agent).cmp(&(&b.fields, b.at, b.agent)));
+    let mut cards = cards.into_iter().peekable();
+    while let Some(first) = cards.next() {
+        let mut alike = vec![first];
+        while let Some(next) =
+            cards.next_if(|next| next.fields == alike[0].fields && next.at.since(alike[0].at) <= ONE_CAUSE)
+        {
+            alike.push(next);
+        }
+        if alike.len() < ALIKE {
+            others.extend(alike);
+        } else {
+            let (at, count) = (alike[0].at, alike.len());
+            let words = format!("{count} agents changed their cards: {}", alike[0].fields.join(", "));
+            let members = alike;
+            others.push(Change { members, ..Change::new(at, ChangeKind::Card, None, words) });
+        }
+    }
+    others.sort_by_key(newest_first);
+    others
+}
+
+fn newest_first(change: &Change) -> (std::cmp::Reverse<At>, ChangeKind, Option<AgentKey>) {
+    (std::cmp::Reverse(change.at), change.kind, change.agent)
 }
 
 /// Changes between two points in time, newest first, from the rows of agents and facts of the fleet.
 pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At) -> Vec<Change> {
     let within = |at: At| at > from && at <= until;
-    let mut all = Vec::new();
+    let (mut all, mut changed_cards) = (Vec::new(), Vec::new());
     for (key, agent) in snapshot.agents.iter().filter(|(_, agent)| agent.listed) {
         let name = agent.name.line();
         let mut push = |at: At, kind: ChangeKind, text: String| {
             if within(at) {
-                all.push(Change { at, kind, agent: Some(key), words: Untrusted::from(text) });
+                all.push(Change::new(at, kind, Some(key), text));
             }
         };
-        if let Some((at, words)) = &agent.card_change {
-            push(*at, ChangeKind::Card, format!("{name} {}", words.line()));
+        if let Some((at, words)) = agent.card_change.as_ref().filter(|(at, _)| within(*at)) {
+            let fields = card_diff::fields(&words.line());
+            let words = format!("{name} {}", words.line());
+            changed_cards.push(Change { fields, ..Change::new(*at, ChangeKind::Card, Some(key), words) });
         }
         let because =
             |cause: Option<&Arc<Cause>>| cause.map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -116,13 +166,14 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
             BreakerState::Closed => {}
         }
     }
+    all.append(&mut changed_cards);
     all.extend(fleet.iter().filter(|entry| within(entry.at)).filter_map(|entry| of_fleet(snapshot, entry)));
-    all.sort_by_key(|change| (std::cmp::Reverse(change.at), change.kind, change.agent));
+    all.sort_by_key(newest_first);
     all
 }
 
 /// The time within which a fleet is first seen.
-pub(crate) const SETTLING: std::time::Duration = std::time::Duration::from_secs(20);
+pub(crate) const SETTLING: Duration = Duration::from_secs(20);
 
 fn of_fleet(snapshot: &Snapshot, entry: &JournalEntry) -> Option<Change> {
     let Fact::Fleet(fact) = &entry.fact else { return None };
@@ -163,5 +214,49 @@ fn of_fleet(snapshot: &Snapshot, entry: &JournalEntry) -> Option<Change> {
         }
         _ => return None,
     };
-    Some(Change { at: entry.at, kind, agent, words: Untrusted::from(text) })
+    Some(Change::new(entry.at, kind, agent, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_of_one_cause_are_told_as_one() {
+        let card = |seconds: i64, agent: u32, words: &str| Change {
+            fields: card_diff::fields(words),
+            ..Change::new(
+                At::from_micros(seconds * 1_000_000),
+                ChangeKind::Card,
+                Some(AgentKey(agent)),
+                words,
+            )
+        };
+        let (moved, newer) = ("interfaces + a, - b", "version 1 → 2; skills + pay");
+        for (what, all, expected) in [
+            (
+                "three within two minutes, whatever the fields became",
+                vec![card(300, 1, moved), card(360, 2, "interfaces + c"), card(419, 3, moved)],
+                vec![("3 agents changed their cards: interfaces", 300, 3)],
+            ),
+            ("two", vec![card(1, 1, moved), card(2, 2, moved)], vec![(moved, 2, 0), (moved, 1, 0)]),
+            (
+                "other fields",
+                vec![card(1, 1, moved), card(2, 2, newer), card(3, 3, moved)],
+                vec![(moved, 3, 0), (newer, 2, 0), (moved, 1, 0)],
+            ),
+            (
+                "later ones",
+                vec![card(1, 1, newer), card(2, 2, newer), card(3, 3, newer), card(122, 4, newer)],
+                vec![(newer, 122, 0), ("3 agents changed their cards: version, skills", 1, 3)],
+            ),
+        ] {
+            let folded = fold(all);
+            let found: Vec<_> = folded
+                .iter()
+                .map(|change| (change.words.raw(), change.at.micros() / 1_000_000, change.members.len()))
+                .collect();
+            assert_eq!(found, expected, "{what}");
+        }
+    }
 }

@@ -97,6 +97,15 @@ impl Part {
     }
 }
 
+/// What the agent offers as an answer to its question, beside free words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OfferedAnswer {
+    /// To approve something or not.
+    Approval,
+    /// Any other choice between values.
+    Choice,
+}
+
 /// One turn of a conversation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
@@ -116,6 +125,8 @@ pub struct Message {
     pub references: Vec<TaskId>,
     /// Metadata found by the codec.
     pub hints: Hints,
+    /// The answers that its data part offers, as found by the codec; `None` for a question that is answered in words.
+    pub offers: Option<OfferedAnswer>,
 }
 
 impl Message {
@@ -130,6 +141,7 @@ impl Message {
             metadata: None,
             references: Vec::new(),
             hints: Hints::default(),
+            offers: None,
         }
     }
 

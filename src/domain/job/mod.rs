@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
-use crate::domain::job::message::{Fingerprint, Message};
+use crate::domain::job::message::{Fingerprint, Message, OfferedAnswer};
 use crate::domain::job::plan::{JobPhase, Plan};
 use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::text::Untrusted;
@@ -144,6 +144,8 @@ pub struct Task {
     pub state_since: At,
     /// The agent's clock for it.
     pub peer_time: Option<PeerTime>,
+    /// The agent's clock for the first state that has one.
+    pub first_peer_time: Option<PeerTime>,
     /// The state that the agent reports, if it differs from `state`.
     pub says: Option<TaskState>,
     /// The verdict; `None` if there is no doubt.
@@ -158,6 +160,8 @@ pub struct Task {
     pub gap_since: Option<At>,
     /// The agent's last words.
     pub note: Option<Untrusted>,
+    /// The answers that they offer.
+    pub offers: Option<OfferedAnswer>,
     /// The number of outputs so far.
     pub artifacts: u16,
     /// Bytes of all outputs.
@@ -234,6 +238,11 @@ pub struct Since {
 /// Agents that claim a time before A2A existed have a wrong clock.
 const FIRST_A2A: At = At::from_micros(1_735_689_600_000_000);
 
+/// A time by an agent's clock, if it can be one.
+fn by_agent(time: Option<PeerTime>) -> Option<At> {
+    time.map(|time| At::from_micros(time.0)).filter(|at| *at >= FIRST_A2A)
+}
+
 impl Attempt {
     /// Since when its state holds, for display. A task that somebody else sent may have been in its state before it was
     /// found: then the agent's own time counts, where there is one.
@@ -243,16 +252,18 @@ impl Attempt {
         if self.message_id.is_some() {
             return known;
         }
-        let by_agent = task.peer_time.map(|time| At::from_micros(time.0)).filter(|at| *at >= FIRST_A2A);
-        match by_agent {
+        match by_agent(task.peer_time) {
             Some(at) => Since { at: at.min(known.at), found: false },
             None => Since { found: task.state_since == self.created, ..known },
         }
     }
 
-    /// When the work began, as far as is known, for display.
+    /// When the work began, as far as is known, for display: a task that somebody else sent was there at the first time
+    /// that its agent gave, whatever state it is in now.
     pub fn began(&self) -> At {
-        self.created.min(self.since().at)
+        let task = self.task.as_ref().filter(|_| self.message_id.is_none());
+        let first = task.and_then(|task| by_agent(task.first_peer_time));
+        self.created.min(self.since().at).min(first.unwrap_or(self.created))
     }
 
     /// When it ended; `None` while it goes on.
@@ -284,6 +295,19 @@ impl Attempt {
                     })
             }
             None => self.phase == Phase::Uncertain,
+        }
+    }
+
+    /// What a person is needed for while [`Self::needs_you`]: a word for columns and JSON.
+    pub fn wants(&self) -> &'static str {
+        match &self.task {
+            None => "decision",
+            Some(task) if task.state == TaskState::AuthRequired => "login",
+            Some(task) => match task.offers {
+                Some(OfferedAnswer::Approval) => "approval",
+                Some(OfferedAnswer::Choice) => "choice",
+                None => "answer",
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::domain::agent::Agent;
+use crate::domain::agent::{Agent, Counts};
 use crate::domain::fleet::source::SourceRow;
 use crate::domain::id::{AgentKey, AttemptKey, JobKey, ProblemKey, SourceKey};
 use crate::domain::job::attention::Attention;
@@ -115,6 +115,15 @@ impl Snapshot {
     /// How many problems there are.
     pub fn problem_counts(&self) -> ProblemCounts {
         ProblemCounts::of(self.problems.iter().map(|(_, problem)| problem))
+    }
+
+    /// How many tasks there are, of all agents.
+    pub fn task_counts(&self) -> Counts {
+        let mut all = Counts::default();
+        for (_, agent) in self.agents.iter() {
+            all += agent.counts;
+        }
+        all
     }
 
     /// Attempts that wait for a person, oldest first.

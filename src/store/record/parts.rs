@@ -7,7 +7,7 @@ use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::fact::Act;
 use crate::domain::fleet::source::{SourceHealth, SourceKind, SourceRow, SourceSpec};
-use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
+use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, OfferedAnswer, Part, Role};
 use crate::domain::job::plan::{JobPhase, NextAgent, Plan, WaitReason, Waiting};
 use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
@@ -46,6 +46,7 @@ words! {
     }
     JobPhase { Queued = "queued", Running = "running", Over = "over" }
     WaitReason { Capacity = "capacity", Concurrency = "concurrency", Unavailable = "unavailable", Backoff = "backoff" }
+    OfferedAnswer { Approval = "approval", Choice = "choice" }
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {
         SseLine = "sse line", SseEvent = "sse event", Card = "card", Body = "body", InFlight = "in flight",
@@ -81,7 +82,7 @@ record! {
         signatures, faults, raw, digest,
     }
     Hints { caller, skill, parent, job, attempt }
-    Message { id, role, parts, context, task, metadata, references, hints }
+    Message { id, role, parts, context, task, metadata, references, hints, offers }
     Fingerprint { bytes, hash, tail }
     ArtifactMeta { id, name, print, closed }
     Progress { artifacts, messages, messages_total, content }

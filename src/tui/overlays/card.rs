@@ -630,7 +630,7 @@ impl Card {
 
 /// What continues after the console ends.
 pub fn leaving(ctx: &Context) -> Vec<String> {
-    let live: u32 = ctx.latest.agents.iter().map(|(_, agent)| agent.counts.live).sum();
+    let live = ctx.latest.task_counts().live;
     if ctx.info.presenter.is_some() {
         let with = match live {
             0 => String::new(),

@@ -245,16 +245,14 @@ impl Views {
 /// The number of items in a view, in words.
 fn of_view(ctx: &Context, action: Action) -> String {
     let snapshot = &ctx.snapshot;
-    let agents = || snapshot.agents.iter().map(|(_, agent)| agent);
     match action {
-        Action::ViewFleet => format!("{} agents", agents().filter(|agent| agent.listed).count()),
+        Action::ViewFleet => {
+            format!("{} agents", snapshot.agents.iter().filter(|(_, agent)| agent.listed).count())
+        }
         Action::ViewTasks => {
-            let live: u32 = agents().map(|agent| agent.counts.live).sum();
-            format!("{live} live of {}", snapshot.attempts.len())
+            format!("{} live of {}", snapshot.task_counts().live, snapshot.attempts.len())
         }
-        Action::ViewInbox => {
-            format!("{} need you", agents().map(|agent| agent.counts.need_you).sum::<u32>())
-        }
+        Action::ViewInbox => format!("{} need you", snapshot.task_counts().need_you),
         Action::ViewProblems => snapshot.problem_counts().words(),
         Action::ViewNow => "results as callers see them".into(),
         Action::ViewMetrics => format!("last {}", ctx.window.word(&ctx.clocks)),

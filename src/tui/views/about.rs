@@ -400,7 +400,9 @@ pub fn skills(ctx: &Context, agent: &Agent, width: usize) -> Lines {
         }
     }
     if lines.is_empty() {
-        lines.push(vec![span("Its card names no skill. It may still take any message: n", Role::Doubt)]);
+        let hint = ctx.hint(Action::New, "sends one.");
+        let words = format!("Its card names no skill. It may still take any message. {hint}");
+        lines.push(vec![span(words.trim_end(), Role::Doubt)]);
     }
     lines
 }

@@ -216,7 +216,7 @@ impl Screen for AgentView {
                     ctx,
                     pane,
                     filtered,
-                    &["No tasks of this agent are known.", &format!("{} sends one.", ctx.key(Action::New))],
+                    &["No tasks of this agent are known.", &ctx.hint(Action::New, "sends one.")],
                 );
             } else {
                 self.list.draw(canvas, pane, ctx);

@@ -18,7 +18,7 @@ use crate::tui::views::listing::{Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{NOTHING, Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{NOTHING, Row, TableColumn, columns, fixed, flexible};
 use crate::tui::{format, states};
 
 /// Agents that are listed, and those that left while work of theirs still runs, in their groups.
@@ -139,7 +139,7 @@ pub(super) fn shows_signs(health: Health) -> bool {
 columns! {
     /// The columns of the fleet.
     pub enum AgentColumn {
-        Agent = share("AGENT", 'A', 14, 3, 9).prefers(18),
+        Agent = flexible("AGENT", 'A', 14, 9).prefers(18),
         State = fixed("STATE", 'S', 12, 8),
         Speaks = fixed("SPEAKS", 'P', 12, 5),
         Version = fixed("VERSION", 'V', 9, 2),
@@ -155,8 +155,8 @@ columns! {
         Ok = fixed("OK %", ' ', 5, 1).right().unsorted(),
         P95 = fixed("P95", ' ', 6, 1).right().unsorted(),
         Trend = fixed("TASKS OVER TIME", ' ', TREND, 1).right().unsorted(),
-        Skills = share("SKILLS", 'K', 8, 3, 1),
-        Url = share("URL", 'U', 16, 3, 1).wide(),
+        Skills = flexible("SKILLS", 'K', 8, 1),
+        Url = flexible("URL", 'U', 16, 1).wide(),
     }
 }
 

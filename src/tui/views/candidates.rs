@@ -22,7 +22,7 @@ use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, flexible};
 
 /// Those that are offered, each under a number of its own.
 #[derive(Clone, Debug, Default)]
@@ -92,9 +92,9 @@ impl CandidateRows {
 columns! {
     /// The columns of candidates.
     pub enum CandidateColumn {
-        Url = share("URL", 'U', 20, 3, 9),
-        Name = share("NAME", 'N', 12, 2, 7),
-        NamedBy = share("NAMED BY", 'B', 14, 3, 8),
+        Url = flexible("URL", 'U', 20, 9),
+        Name = flexible("NAME", 'N', 12, 7),
+        NamedBy = flexible("NAMED BY", 'B', 14, 8),
     }
 }
 

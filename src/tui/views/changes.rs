@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ratatui::layout::Rect;
 
 use crate::domain::fact::Owner;
-use crate::domain::fleet::changes::{Change, changes};
+use crate::domain::fleet::changes::{Change, changes, fold};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
@@ -24,24 +24,31 @@ use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 
-/// Changes by position.
+/// Changes, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct ChangeRows(Arc<Vec<Change>>);
+
+/// When a change was, and its place among those of that time: newer ones do not move it.
+type Key = (At, u32);
 
 struct FilterRow<'s>(&'s Snapshot, &'s Change);
 
 impl FilterRow<'_> {
+    /// Its agent, or the agents of the changes that it stands for.
     fn agent(&self) -> Option<String> {
-        let agent = self.0.agents.get(self.1.agent?)?;
-        Some(agent.name.line().into_string())
+        let agents = self.1.agent.into_iter().chain(self.1.members.iter().filter_map(|one| one.agent));
+        let names = agents.filter_map(|key| Some(self.0.agents.get(key)?.name.line().into_string()));
+        Some(names.collect::<Vec<_>>().join(" ")).filter(|names| !names.is_empty())
     }
 }
 
 impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
-        vec![self.1.kind.as_str().to_owned(), self.1.words.line().into_string()]
+        let all = std::iter::once(self.1).chain(&self.1.members);
+        let words = all.map(|change| change.words.line().into_string());
+        std::iter::once(self.1.kind.as_str().to_owned()).chain(words).collect()
     }
 
     fn value(&self, key: &str) -> Option<String> {
@@ -54,8 +61,10 @@ impl Filtered for FilterRow<'_> {
 }
 
 impl ChangeRows {
-    fn change(&self, key: u32) -> Option<&Change> {
-        self.0.get(usize::try_from(key).ok()?)
+    fn change(&self, (at, place): Key) -> Option<&Change> {
+        let first = self.0.partition_point(|change| change.at > at);
+        let found = self.0.get(first + usize::try_from(place).ok()?);
+        found.filter(|change| change.at == at)
     }
 }
 
@@ -65,28 +74,32 @@ columns! {
         When = fixed("WHEN", 'W', 10, 8).highest_first(),
         Age = fixed("AGE", 'E', 4, 7).right(),
         Kind = fixed("KIND", 'K', 8, 6),
-        What = share("WHAT", 'H', 20, 4, 9),
+        What = flexible("WHAT", 'H', 20, 9),
     }
 }
 
 impl Rows for ChangeRows {
-    type Key = u32;
+    type Key = Key;
 
     const KIND: ListKind = ListKind::Changes;
 
     type Column = ChangeColumn;
 
-    fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
-        Box::new(0..u32::try_from(self.0.len()).unwrap_or(0))
+    fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = Key> + 's> {
+        let mut before: Option<Key> = None;
+        Box::new(self.0.iter().map(move |change| {
+            let place = before.filter(|(at, _)| *at == change.at).map_or(0, |(_, place)| place + 1);
+            *before.insert((change.at, place))
+        }))
     }
 
-    fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
+    fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<Key>) {}
 
-    fn shows(&self, snapshot: &Snapshot, key: u32, order: &Order) -> bool {
+    fn shows(&self, snapshot: &Snapshot, key: Key, order: &Order) -> bool {
         self.change(key).is_some_and(|change| order.filter.passes(&FilterRow(snapshot, change)))
     }
 
-    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: ChangeColumn) -> SortKey {
+    fn sort_key(&self, _snapshot: &Snapshot, key: Key, by: ChangeColumn) -> SortKey {
         let Some(change) = self.change(key) else { return SortKey::Number(0) };
         match by {
             ChangeColumn::Kind => SortKey::Pair(change.kind as i64, -change.at.micros()),
@@ -97,7 +110,7 @@ impl Rows for ChangeRows {
         }
     }
 
-    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
+    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: Key) -> Row {
         let Some(change) = self.change(key) else { return Row::blank() };
         Row {
             mark: span(" ", Role::Plain),
@@ -110,6 +123,20 @@ impl Rows for ChangeRows {
             marked: false,
         }
     }
+}
+
+/// What `enter` opens: the agent of a change, or the changes that it stands for.
+pub fn destination(ctx: &Context, change: &Change) -> Option<Destination> {
+    if change.members.is_empty() {
+        return Destination::agent(ctx, change.agent?);
+    }
+    let line = |one: &Change| {
+        let at = ctx.clocks.second(one.at, ctx.now);
+        vec![span(format!("{at}  "), Role::Quiet), span(one.words.line().into_string(), Role::Plain)]
+    };
+    let title = format!("changes › {}", change.words.line());
+    let lines = change.members.iter().map(line).collect();
+    Some(Destination::RawText { title, lines, target: Target::default() })
 }
 
 /// The view.
@@ -156,7 +183,7 @@ impl Screen for ChangesView {
         if self.of != Some(of) {
             self.of = Some(of);
             let facts = self.facts.of(Owner::Fleet).unwrap_or_default();
-            let all = changes(&ctx.snapshot, facts, from, until);
+            let all = fold(changes(&ctx.snapshot, facts, from, until));
             if all != *self.list.source.0 {
                 self.list.source = ChangeRows(Arc::new(all));
                 self.list.rebuild();
@@ -207,8 +234,7 @@ impl Screen for ChangesView {
         match action {
             Action::Open => {
                 let change = self.list.target().and_then(|key| self.list.source.change(key))?;
-                let page = Destination::agent(ctx, change.agent?)?;
-                Some(vec![Step::Open(Box::new(page))])
+                Some(vec![Step::Open(Box::new(destination(ctx, change)?))])
             }
             Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
@@ -216,8 +242,10 @@ impl Screen for ChangesView {
     }
 
     fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
+        let change = self.list.target().and_then(|key| self.list.source.change(key));
+        let opens = if change.is_some_and(|change| change.members.len() > 1) { "each" } else { "its agent" };
         vec![
-            (Action::Open, "its agent"),
+            (Action::Open, opens),
             (Action::Time, "time"),
             (Action::Filter, "filter"),
             (Action::Copy, "copy"),

@@ -174,7 +174,7 @@ impl Screen for FleetView {
         let word = if listed == 1 { "agent" } else { "agents" };
         let first =
             if shown == listed { format!("{listed} {word}") } else { format!("{shown} of {listed} {word}") };
-        let first = format!("{first} · results of the last {}", ctx.window.word(&ctx.clocks));
+        let first = format!("{first} · results of the {}", ctx.window_words());
         let mut facts = self.list.facts(ctx, first);
         if ctx.snapshot.watching_since > At::ZERO {
             let text =
@@ -234,7 +234,7 @@ impl Screen for FleetView {
             canvas.rule(whole, below.y, Edge::Middle, &[span("its tasks", Role::Title)], &facts);
             let pane = Rect { y: below.y + 1, height: below.height - 1, ..below };
             if self.work.rows.is_empty() {
-                let none = format!("No recent tasks. {} sends one.", ctx.key(Action::New));
+                let none = format!("No recent tasks. {}", ctx.hint(Action::New, "sends one."));
                 canvas.put(pane.x + 2, pane.y, &none, Role::Doubt, pane.width - 2);
             } else {
                 self.work.draw_plain(canvas, pane, ctx);

@@ -41,6 +41,7 @@ impl HelpView {
     /// Help for a view.
     pub fn new(ctx: &Context, of: &'static str, here: Vec<(Action, &'static str)>) -> Self {
         let offered = Action::ALL.iter().copied().filter(|action| ctx.offers(*action)).collect();
+        let here = here.into_iter().filter(|(action, _)| ctx.offers(*action)).collect();
         let read_only = ctx.info.read_only;
         Self { of, here, offered, keys: ctx.preferences.keys.clone(), read_only, state: TextState::default() }
     }
@@ -117,7 +118,8 @@ pub fn rule(undo: &str) -> String {
 }
 
 /// Instead of the rule in a console that changes nothing.
-const READ_ONLY: &str = "None of these works here: this console was started with --read-only.";
+const READ_ONLY: &str =
+    "Nothing can be sent, canceled or changed here: this console was started with --read-only.";
 
 /// From this width on there are two columns, with a gap between them.
 const TWO_COLUMNS: usize = 150;
@@ -191,9 +193,10 @@ impl Screen for HelpView {
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, _ctx: &Context) {
         let acts =
             [Action::New, Action::EditCopy, Action::Answer, Action::Again, Action::Cancel, Action::Service];
-        let acts = acts.map(|action| self.keys.hint(action)).join(" ");
-        let facts = format!("lower case looks or opens · shift sorts · {acts} act");
-        let facts = [span(facts, Role::Quiet)];
+        let offered = acts.iter().filter(|action| self.offered.contains(action));
+        let acts = offered.map(|action| self.keys.hint(*action)).collect::<Vec<_>>().join(" ");
+        let acts = if acts.is_empty() { acts } else { format!(" · {acts} act") };
+        let facts = [span(format!("lower case looks or opens · shift sorts{acts}"), Role::Quiet)];
         canvas.rule(area, area.y, Edge::Top, &[span("help", Role::Title)], &facts);
         let pane = Self::pane(area);
         text::draw(canvas, pane, &self.lines(usize::from(pane.width)), &self.state);

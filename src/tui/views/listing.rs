@@ -53,9 +53,10 @@ pub trait Rows: Clone + Debug {
     /// Its columns.
     type Column: TableColumn;
 
-    /// True if a column would say the same in every row, so that it is not drawn.
-    fn says_nothing(&self, _column: Self::Column) -> bool {
-        false
+    /// True if a column says nothing in the rows that are drawn, so that it is left out: it is seldom needed and has no
+    /// value now, or would say the same in every row.
+    fn says_nothing(&self, column: Self::Column, rows: &[Row]) -> bool {
+        Self::Column::COLUMNS[column.number()].if_any && table::is_empty(rows, column.number())
     }
 
     /// The filter that leaves these rows of all rows of the kind.
@@ -105,6 +106,9 @@ pub trait List {
 
     /// The filter of all rows of the kind that leaves those of this list, before its own.
     fn as_filter(&self, snapshot: &Snapshot) -> String;
+
+    /// A key was pressed: the cursor stays on the row that was seen under it.
+    fn stick(&mut self);
 
     /// A click on a line of its window; true if that row was selected already.
     fn click_line(&mut self, line: usize) -> bool;
@@ -194,6 +198,10 @@ impl<R: Rows> List for Listing<R> {
 
     fn as_filter(&self, snapshot: &Snapshot) -> String {
         self.source.as_filter(snapshot)
+    }
+
+    fn stick(&mut self) {
+        self.state.stick(&self.rows);
     }
 
     fn click_line(&mut self, line: usize) -> bool {
@@ -425,11 +433,10 @@ impl<R: Rows> Listing<R> {
         true
     }
 
-    /// The columns that are drawn.
-    fn drawn(&self, ctx: &Context, cursor: Cursor) -> Shown {
+    fn draw_rows(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, cursor: Cursor, rows: &[Row]) {
         let mut shown = self.shown(ctx, cursor);
-        shown.columns.retain(|at| !self.source.says_nothing(R::Column::at(*at)));
-        shown
+        shown.columns.retain(|at| !self.source.says_nothing(R::Column::at(*at), rows));
+        table::draw(canvas, area, R::Column::COLUMNS, &shown, rows);
     }
 
     /// Draws head and rows.
@@ -445,7 +452,7 @@ impl<R: Rows> Listing<R> {
             })
             .collect();
         let cursor = cursor.map_or(Cursor::Follows, Cursor::On);
-        table::draw(canvas, area, R::Column::COLUMNS, &self.drawn(ctx, cursor), &rows);
+        self.draw_rows(canvas, area, ctx, cursor, &rows);
     }
 
     /// The same as a part of another view: without a cursor.
@@ -453,7 +460,7 @@ impl<R: Rows> Listing<R> {
         let lines = usize::from(area.height.saturating_sub(1));
         let rows: Vec<Row> =
             self.rows.iter().take(lines).map(|key| self.source.row(canvas, ctx, key)).collect();
-        table::draw(canvas, area, R::Column::COLUMNS, &self.drawn(ctx, Cursor::None), &rows);
+        self.draw_rows(canvas, area, ctx, Cursor::None, &rows);
     }
 }
 

@@ -30,7 +30,7 @@ use crate::tui::views::measured::{
 };
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 
 /// The interval between two reads while the view is shown.
 const EVERY: Duration = Duration::from_secs(1);
@@ -38,8 +38,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const TREND: u16 = 30;
 /// The maximum number of groups compared in one chart.
 const COMPARED: usize = 4;
-/// The lines of a chart, in the order of those that are compared.
-const LINES: [Role; COMPARED] = [Role::Accent, Role::You, Role::Ok, Role::Warn];
+/// The lines of a chart, in the order of those that are compared. None of them looks like the focus: the list has it.
+const LINES: [Role; COMPARED] = [Role::Plain, Role::You, Role::Ok, Role::Warn];
 
 /// The groups of a window.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ fn burn_cell(burn: Option<BurnRate>) -> Span {
 columns! {
     /// The columns of metrics.
     pub enum MetricsColumn {
-        Name = share("NAME", 'N', 14, 3, 9),
+        Name = flexible("NAME", 'N', 14, 9),
         Tasks = fixed("TASKS/MIN", 'T', 9, 6).right().highest_first(),
         Ok = fixed("OK %", 'O', 5, 8).right(),
         Previous = fixed("WAS", ' ', 5, 4).right().unsorted(),
@@ -284,7 +284,7 @@ impl MetricsView {
     /// Groups the agents by a property from cards and labels.
     pub fn group(&mut self, by: replicas::GroupBy) {
         self.groups = Groups::new(Split::Fleet(by));
-        self.list.state.selected = None;
+        self.list.state.first();
         self.list.state.marks.clear();
     }
 
@@ -293,7 +293,7 @@ impl MetricsView {
         let at = all.iter().position(|by| *self.groups.by() == Split::Series(*by)).unwrap_or(0);
         let next = if back { at + all.len() - 1 } else { at + 1 } % all.len();
         self.groups = Groups::new(all[next]);
-        self.list.state.selected = None;
+        self.list.state.first();
         self.list.state.marks.clear();
     }
 
@@ -387,7 +387,7 @@ fn draw_chart(
         let words = if first >= closed && parts.is_recent(ctx.now) {
             "nothing yet: a minute is drawn once it is over"
         } else {
-            "nothing in this window; t chooses another"
+            &format!("nothing in this window; {}", ctx.hint(Action::Time, "chooses another"))
         };
         canvas.put(area.x, area.y + 1, words, Role::Doubt, area.width);
         return;
@@ -467,7 +467,10 @@ impl Screen for MetricsView {
                 filtered,
                 &[
                     "Nothing was measured in this window.",
-                    "t chooses another one; tasks and calls are counted from the start.",
+                    &ctx.hint(
+                        Action::Time,
+                        "chooses another one; tasks and calls are counted from the start.",
+                    ),
                 ],
             );
         }

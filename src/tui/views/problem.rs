@@ -351,7 +351,7 @@ pub fn next_step(ctx: &Context, problem: &Problem) -> String {
     // The core's text starts with the default key.
     let next = problem.next.line();
     match next.strip_prefix("r: ") {
-        Some(rest) => format!("{}: {rest}", ctx.key(Action::Again)),
+        Some(rest) => ctx.step(Action::Again, rest),
         None => next.into_string(),
     }
 }

@@ -16,7 +16,7 @@ use crate::tui::views::listing::{Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 
 /// Problems: the open ones, and those that were over lately.
 #[derive(Clone, Debug, Default)]
@@ -68,10 +68,10 @@ pub fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
 columns! {
     /// The columns of problems.
     pub enum ProblemColumn {
-        Problem = share("PROBLEM", 'P', 24, 6, 9).prefers(40),
+        Problem = flexible("PROBLEM", 'P', 24, 9).prefers(40),
         Began = fixed("BEGAN", 'B', 9, 5).highest_first(),
         Age = fixed("AGE", 'E', 4, 8).right(),
-        Impact = share("HITS", 'H', 12, 3, 4).highest_first(),
+        Impact = flexible("HITS", 'H', 12, 4).highest_first(),
         Owner = fixed("OWNER", 'O', 8, 3),
         State = fixed("STATE", 'S', 5, 2),
         Id = fixed("ID", 'I', 6, 1).wide().highest_first(),

@@ -25,7 +25,7 @@ use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::views::measured::{MeasuredGroups, Named, percentile};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 
 /// The interval between two reads while the view is shown.
 const EVERY: Duration = Duration::from_secs(2);
@@ -42,7 +42,7 @@ pub struct PulseRows {
 columns! {
     /// The columns of the pulse, as the clipboard has them.
     pub enum PulseColumn {
-        Agent = share("AGENT", 'A', 14, 3, 9),
+        Agent = flexible("AGENT", 'A', 14, 9),
         Heat = fixed("HEAT", 'H', 30, 8).highest_first(),
         Now = fixed("NOW", 'N', FACTS, 8).highest_first(),
     }
@@ -262,7 +262,7 @@ impl Screen for PulseView {
             canvas.put(inner.x + NAME_AT, y, &group.name, Role::Plain, columns.name);
             if cursor.unwrap_or(0) == line {
                 canvas.put(inner.x, y, canvas.theme.glyphs.cursor, Role::You, 1);
-                canvas.tint(Rect::new(inner.x + 1, y, columns.name + NAME_AT - 1, 1), Role::Accent);
+                canvas.select(Rect::new(inner.x + 1, y, columns.name + NAME_AT - 1, 1));
             }
             draw_cells(canvas, Rect { x: left, y, width: columns.width, height: 1 }, group);
             let now = now(ctx, group);

@@ -21,7 +21,7 @@ use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 use crate::tui::{format, states};
@@ -68,13 +68,13 @@ fn error(row: &SourceRow) -> String {
 columns! {
     /// The columns of sources.
     pub enum SourceColumn {
-        Source = share("SOURCE", 'S', 14, 3, 9),
+        Source = flexible("SOURCE", 'S', 14, 9),
         Kind = fixed("KIND", 'K', 12, 4),
-        Where = share("WHERE", 'W', 14, 3, 3),
+        Where = flexible("WHERE", 'W', 14, 3),
         State = fixed("STATE", 'T', 12, 8),
         Since = fixed("SINCE", 'I', 9, 5),
         Agents = fixed("AGENTS", 'A', 6, 6).right().highest_first(),
-        LastError = share("LAST ERROR", 'E', 12, 4, 7),
+        LastError = flexible("LAST ERROR", 'E', 12, 7),
     }
 }
 

@@ -338,7 +338,7 @@ impl Screen for TaskView {
         let id = attempt.task.as_ref().map_or_else(|| job.id.short(), |task| task.id.short());
         let title =
             [span(format!("tasks › {id} "), Role::Title), span(job.title.line().fit(60), Role::Title)];
-        let took = timeline::took(canvas, attempt);
+        let took = timeline::so_far(canvas, attempt);
         let mut facts = vec![span(format!("{} {}{took}", label.mark, label.word), label.role)];
         if job.attempts.len() > 1 {
             facts.push(span(format!(" · attempt {} of {}", attempt.number, job.attempts.len()), Role::Plain));

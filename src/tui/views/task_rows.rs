@@ -9,13 +9,13 @@ use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::saved_view::ListKind;
 use crate::tui::theme::{Role, Theme};
-use crate::tui::views::about;
 use crate::tui::views::frame::labelled;
 use crate::tui::views::listing::{Order, Rows};
+use crate::tui::views::{about, timeline};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::{SortKey, Sorted};
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 use crate::tui::{format, states};
 
 /// Tasks: of all agents, of one, or of one conversation.
@@ -106,16 +106,16 @@ columns! {
     /// The columns of tasks.
     pub enum TaskColumn {
         Task = fixed("TASK", 'T', 5, 6),
-        Job = share("JOB", 'J', 14, 5, 9).prefers(28),
-        Agent = share("AGENT", 'A', 10, 2, 7),
-        State = share("STATE", 'S', 12, 1, 8).prefers(18),
+        Job = flexible("JOB", 'J', 14, 9).prefers(28),
+        Agent = flexible("AGENT", 'A', 10, 7),
+        State = flexible("STATE", 'S', 12, 8).prefers(18),
         Age = fixed("AGE", 'E', 7, 4).right(),
         LastSign = fixed("LAST SIGN", 'L', 9, 3).right(),
         Attempt = fixed("ATTEMPT", 'M', 7, 2).highest_first(),
-        From = share("FROM", 'F', 8, 2, 1),
-        Skill = share("SKILL", 'K', 8, 1, 1).wide(),
+        From = flexible("FROM", 'F', 8, 1),
+        Skill = flexible("SKILL", 'K', 8, 1).wide(),
         Out = fixed("OUT", 'O', 7, 1).right().wide().highest_first(),
-        Context = share("CONTEXT", 'C', 8, 1, 1).wide(),
+        Context = flexible("CONTEXT", 'C', 8, 1).wide(),
     }
 }
 
@@ -128,7 +128,7 @@ impl Rows for TaskRows {
 
     type Column = TaskColumn;
 
-    fn says_nothing(&self, column: TaskColumn) -> bool {
+    fn says_nothing(&self, column: TaskColumn, _rows: &[Row]) -> bool {
         match column {
             TaskColumn::Agent => self.agent.is_some(),
             TaskColumn::Context => self.context.is_some(),
@@ -307,12 +307,10 @@ fn since(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> String {
     if since.found {
         return format!("when it was found, {age} ago");
     }
-    match attempt.ended() {
-        Some(ended) if ended > attempt.began() => {
-            format!("{at}, {age} ago, took {}", format::duration(ended.since(attempt.began())))
-        }
-        Some(_) => format!("{at}, {age} ago"),
-        None => format!("since {at}, {age}"),
+    match (attempt.ended(), timeline::took(attempt)) {
+        (Some(_), Some(took)) => format!("{at}, {age} ago, took {took}"),
+        (Some(_), None) => format!("{at}, {age} ago"),
+        (None, _) => format!("since {at}, {age}"),
     }
 }
 
@@ -351,10 +349,8 @@ pub fn doubt(attempt: &Attempt) -> Option<String> {
 
 /// The next step for an operator; `None` if there is none.
 pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
-    let key = |action| ctx.key(action);
     if attempt.phase == Phase::Uncertain {
-        let again = key(Action::Again);
-        return Some(format!("{again}: send it again with the same id, or presume it lost"));
+        return Some(ctx.step(Action::Again, "send it again with the same id, or presume it lost"));
     }
     if let Some(cause) = attempt.cause.as_ref().filter(|_| attempt.task.is_none()) {
         return Some(cause.next_step().to_owned());
@@ -362,25 +358,26 @@ pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
     let task = attempt.task.as_ref()?;
     if attempt.needs_you() {
         return Some(match task.state {
-            TaskState::AuthRequired => {
-                format!("sign in where it says, then {} to confirm", key(Action::Answer))
+            TaskState::AuthRequired if ctx.offers(Action::Answer) => {
+                format!("sign in where it says, then {} to confirm", ctx.key(Action::Answer))
             }
-            _ => format!("{}: answer it", key(Action::Answer)),
+            TaskState::AuthRequired => "sign in where it says, then confirm it".into(),
+            _ => ctx.step(Action::Answer, "answer it"),
         });
     }
     match task.verdict? {
         Verdict::Silent | Verdict::Unheard | Verdict::Stuck | Verdict::Looping | Verdict::Stalled => {
-            Some(format!(
-                "{}: read it now; {}: cancel it; {}: send a copy",
-                key(Action::Check),
-                key(Action::Cancel),
-                key(Action::EditCopy)
-            ))
+            let steps = [
+                (Action::Check, "read it now"),
+                (Action::Cancel, "cancel it"),
+                (Action::EditCopy, "send a copy"),
+            ];
+            Some(steps.map(|(action, words)| ctx.step(action, words)).join("; "))
         }
         Verdict::Stale => Some("it is read again as soon as its agent answers".into()),
-        Verdict::Conflict => Some(format!("{}: raw data; the wire view has both answers", key(Action::Raw))),
+        Verdict::Conflict => Some(ctx.step(Action::Raw, "raw data; the wire view has both answers")),
         Verdict::Lost => {
-            Some(format!("{}: send a copy; the agent drops tasks when it restarts", key(Action::EditCopy)))
+            Some(ctx.step(Action::EditCopy, "send a copy; the agent drops tasks when it restarts"))
         }
     }
 }

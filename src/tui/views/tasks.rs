@@ -98,7 +98,7 @@ impl Screen for TasksView {
         if let Some(context) = &self.list.source.context {
             title.push(span(format!(" of context {context}"), Role::Title));
         }
-        let live: u32 = ctx.snapshot.agents.iter().map(|(_, agent)| agent.counts.live).sum();
+        let live = ctx.snapshot.task_counts().live;
         let whole = self.list.source.agent.is_none() && self.list.source.context.is_none();
         let shown = format::count(self.list.rows.len());
         let first = if whole && self.list.state.settings.filter.is_empty() && !self.list.state.settings.faults
@@ -123,10 +123,8 @@ impl Screen for TasksView {
                 filtered,
                 &[
                     "No tasks yet.",
-                    &format!(
-                        "{} sends one; tasks that others send appear by themselves where the agent lists its tasks.",
-                        ctx.key(Action::New)
-                    ),
+                    &ctx.hint(Action::New, "sends one."),
+                    "Tasks that others send appear by themselves where the agent lists its tasks.",
                 ],
             );
         } else {

@@ -121,7 +121,7 @@ fn head(canvas: &Canvas<'_>, ctx: &Context, job: &Job, id: AttemptId, at: At, fo
             words.push(span(format!("   task {}", task.id.short()), Role::Quiet));
         }
         let label = states::attempt(attempt, glyphs);
-        let took = took(canvas, attempt);
+        let took = so_far(canvas, attempt);
         words.push(span(format!("   {} {}{took}", label.mark, label.word), label.role));
     }
     if folded {
@@ -131,11 +131,16 @@ fn head(canvas: &Canvas<'_>, ctx: &Context, job: &Job, id: AttemptId, at: At, fo
     TimelineLine { frame, at: Some(at), words, begins: Some(id), leads: None }
 }
 
+/// How long an attempt took; `None` before its end, or if it had ended when it was found.
+pub fn took(attempt: &Attempt) -> Option<String> {
+    let end = attempt.ended().filter(|end| *end > attempt.began())?;
+    Some(precise(end.since(attempt.began())))
+}
+
 /// ` in 6.2s` once an attempt has ended, ` 1m46s` before; nothing if it had ended when it was found.
-pub fn took(canvas: &Canvas<'_>, attempt: &Attempt) -> String {
+pub fn so_far(canvas: &Canvas<'_>, attempt: &Attempt) -> String {
     match attempt.ended() {
-        Some(end) if end > attempt.began() => format!(" in {}", precise(end.since(attempt.began()))),
-        Some(_) => String::new(),
+        Some(_) => took(attempt).map(|took| format!(" in {took}")).unwrap_or_default(),
         None => format!(" {}", canvas.age(attempt.began())),
     }
 }

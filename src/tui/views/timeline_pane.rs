@@ -159,7 +159,7 @@ impl TimelinePane {
             let right = rows.right();
             canvas.put_spans(x, y, &line.words, right.saturating_sub(x + 1));
             if has(&line.words, &self.search) {
-                canvas.tint(Rect::new(x, y, right.saturating_sub(x + 1), 1), Role::Accent);
+                canvas.select(Rect::new(x, y, right.saturating_sub(x + 1), 1));
             }
             if here {
                 canvas.select(Rect::new(rows.x + 1, y, rows.width - 1, 1));

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use crate::domain::id::AgentKey;
+use crate::domain::id::{AgentKey, AttemptKey, TaskId};
+use crate::domain::job::Attempt;
 use crate::domain::job::task::TaskState;
 use crate::domain::state::snapshot::Snapshot;
 use crate::engine::{Answer, Query};
@@ -25,7 +26,7 @@ use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::{Filter, Filtered};
 use crate::tui::widgets::list::ListState;
 use crate::tui::widgets::sorted::{SortKey, Sorted};
-use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, TableColumn, columns, fixed, flexible};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 
@@ -35,13 +36,16 @@ type Key = (AgentKey, u64);
 /// The interval between two reads while the view is shown.
 const EVERY: Duration = Duration::from_millis(500);
 
+/// The newest attempts among which that of a frame is searched.
+const SEARCHED: usize = 20_000;
+
 columns! {
     /// The columns of the frames.
     pub enum FrameColumn {
         Time = fixed("TIME", 'T', 12, 6).highest_first(),
-        Agent = share("AGENT", 'A', 10, 1, 5),
+        Agent = flexible("AGENT", 'A', 10, 5),
         Call = fixed("CALL", 'C', 5, 2).right().highest_first(),
-        Frame = share("FRAME", 'F', 24, 6, 9),
+        Frame = flexible("FRAME", 'F', 24, 9),
         Size = fixed("SIZE", 'S', 7, 3).right().highest_first(),
     }
 }
@@ -187,6 +191,13 @@ impl WireView {
     }
 }
 
+/// The newest attempt with this task of an agent.
+fn attempt_of(ctx: &Context, agent: AgentKey, task: &TaskId) -> Option<AttemptKey> {
+    let mut newest = ctx.snapshot.attempts.iter().rev().take(SEARCHED);
+    let is_it = |attempt: &Attempt| attempt.task.as_ref().is_some_and(|known| known.id == *task);
+    newest.find(|(_, attempt)| attempt.agent == agent && is_it(attempt)).map(|(key, _)| key)
+}
+
 /// Whose frame it is, of which call, and its kind.
 fn name_of(ctx: &Context, agent: AgentKey, frame: &Frame) -> String {
     format!("{} {} {}", agent_name(ctx, agent), asked(frame), word(frame.kind))
@@ -286,6 +297,10 @@ impl List for WireView {
         let agent = self.agent.and_then(|key| snapshot.agents.get(key)).map(|agent| agent.name.line());
         let word = agent.as_ref().and_then(|name| name.split_whitespace().next());
         word.map(|name| format!("agent={name}")).unwrap_or_default()
+    }
+
+    fn stick(&mut self) {
+        self.state.stick(&self.rows);
     }
 
     fn click_line(&mut self, line: usize) -> bool {
@@ -453,9 +468,12 @@ impl Screen for WireView {
         self.parts(area).0
     }
 
-    fn target(&self, _ctx: &Context) -> Target {
-        let agent = self.target_frame().map(|(agent, _)| agent).or(self.agent);
-        Target { agent, ..Target::default() }
+    fn target(&self, ctx: &Context) -> Target {
+        let Some((agent, frame)) = self.target_frame() else {
+            return Target { agent: self.agent, ..Target::default() };
+        };
+        let attempt = frame.task.as_ref().and_then(|task| attempt_of(ctx, agent, task));
+        Target { agent: Some(agent), attempt, ..Target::default() }
     }
 
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {

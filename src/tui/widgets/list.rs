@@ -9,8 +9,10 @@ use crate::tui::widgets::sorted::Sorted;
 /// The position and display settings of a list.
 #[derive(Clone, Debug)]
 pub struct ListState<K> {
-    /// The row under the cursor; none: the top is followed, nothing is selected yet.
+    /// The row under the cursor; none: the top is followed, as no key was pressed yet.
     pub selected: Option<K>,
+    /// The cursor was moved to that row; else it has only stayed on what was the top.
+    pub moved: bool,
     /// The line of the cursor, from the top of the list.
     pub line: usize,
     /// The display settings.
@@ -31,6 +33,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
     pub fn new(sort: usize) -> Self {
         Self {
             selected: None,
+            moved: false,
             line: 0,
             settings: ListSettings::new(sort),
             details: true,
@@ -106,9 +109,19 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         self.selected.or_else(|| rows.iter().next())
     }
 
+    /// A key was pressed: the cursor stays on the row that was seen under it, whatever comes in above from now on.
+    pub fn stick(&mut self, rows: &Sorted<K>) {
+        if self.selected.is_none() {
+            let seen = self.seen.first().copied().filter(|key| rows.contains(*key));
+            self.selected = seen.or_else(|| rows.iter().next());
+            self.line = 0;
+        }
+    }
+
     /// Moves the cursor; negative is up.
     pub fn go(&mut self, rows: &Sorted<K>, by: isize, height: usize) {
         self.new_above = 0;
+        self.moved = true;
         let Some(selected) = self.selected else {
             // A followed row becomes the fixed starting point of the movement.
             self.selected = rows.iter().next();
@@ -141,6 +154,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
     /// To the top; new rows are followed again.
     pub fn first(&mut self) {
         self.selected = None;
+        self.moved = false;
         self.line = 0;
         self.new_above = 0;
     }
@@ -148,6 +162,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
     /// Moves to the last row.
     pub fn last(&mut self, rows: &Sorted<K>, height: usize) {
         self.selected = rows.iter_back().next();
+        self.moved = true;
         self.line = height.saturating_sub(1);
         self.new_above = 0;
     }
@@ -158,6 +173,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
             Some(key) => {
                 let same = self.selected == Some(*key);
                 self.selected = Some(*key);
+                self.moved = true;
                 self.line = line;
                 self.new_above = 0;
                 same
@@ -239,6 +255,27 @@ mod tests {
         assert_eq!((list.selected, list.line), (Some(10), 0));
         list.first();
         assert_eq!(list.window(&sorted, 3), (vec![10, 9, 8], None));
+    }
+
+    #[test]
+    fn the_top_is_followed_until_a_key_is_pressed() {
+        let mut list: ListState<u32> = ListState::new(0);
+        let mut sorted = rows(&[1, 2, 3]);
+        list.refresh(&sorted, 2);
+        let mut comes = |list: &mut ListState<u32>, key: u32| {
+            sorted.put(key, Some(SortKey::Number(i64::from(key))));
+            // A key that arrives before the row was drawn means what was there before.
+            let before = list.target(&sorted);
+            list.stick(&sorted);
+            let stuck = list.target(&sorted);
+            list.refresh(&sorted, 2);
+            (before, stuck, list.target(&sorted))
+        };
+        assert_eq!(comes(&mut list, 4), (Some(4), Some(3), Some(3)));
+        assert_eq!(comes(&mut list, 5), (Some(3), Some(3), Some(3)));
+        list.first();
+        list.refresh(&sorted, 2);
+        assert_eq!(list.target(&sorted), Some(5));
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub struct Column {
     pub least: u16,
     /// Cells that it should have before columns that are worth less than this get any.
     pub preferred: u16,
-    /// The share of the remaining width; 0 for exactly `least`.
-    pub share: u16,
+    /// True for text, which may have less or more than `least` cells; numbers stand still.
+    pub flexible: bool,
     /// The priority when space is short; the highest is kept longest.
     pub keep: u8,
     /// True for numbers, which are aligned right.
@@ -75,23 +75,23 @@ pub(crate) use columns;
 
 /// A column of a fixed width.
 pub const fn fixed(name: &'static str, sort: char, least: u16, keep: u8) -> Column {
-    share(name, sort, least, 0, keep)
-}
-
-/// A column with a share of the remaining width.
-pub const fn share(name: &'static str, sort: char, least: u16, share: u16, keep: u8) -> Column {
     Column {
         name,
         sort: Some(sort),
         least,
         preferred: least,
-        share,
+        flexible: false,
         keep,
         right: false,
         wide: false,
         highest_first: false,
         if_any: false,
     }
+}
+
+/// A column of text, as wide as its cells where there is room.
+pub const fn flexible(name: &'static str, sort: char, least: u16, keep: u8) -> Column {
+    Column { flexible: true, ..fixed(name, sort, least, keep) }
 }
 
 impl Column {
@@ -210,7 +210,7 @@ fn needed(column: &Column, content: u16) -> u16 {
     if content > column.least && !column.right {
         return content.next_multiple_of(ROUNDED);
     }
-    let usual = if column.share > 0 { 0 } else { column.least };
+    let usual = if column.flexible { 0 } else { column.least };
     content.max(head).max(usual)
 }
 
@@ -275,6 +275,12 @@ pub fn fit(
     Fit { columns: widths, gap: if left >= gaps { 2 } else { 1 } }
 }
 
+/// True if no row has a value in a column.
+pub fn is_empty(rows: &[Row], at: usize) -> bool {
+    let mut cells = rows.iter().filter_map(|row| row.cells.get(at));
+    cells.all(|cell| matches!(cell.text.as_str(), "" | NOTHING))
+}
+
 /// Draws a table: its head, then its rows.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, columns: &[Column], shown: &Shown, rows: &[Row]) {
     if area.height == 0 || area.width < MARGIN {
@@ -286,13 +292,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, columns: &[Column], shown: &Sho
         let cells = visible.iter().filter_map(|row| row.cells.get(at));
         cells.map(|cell| u16::try_from(cell.text.width()).unwrap_or(u16::MAX)).max().unwrap_or(0)
     };
-    let has_value = |at: usize| {
-        let mut cells = visible.iter().filter_map(|row| row.cells.get(at));
-        cells.any(|cell| !matches!(cell.text.as_str(), "" | NOTHING))
-    };
-    let wanted: Vec<usize> =
-        wanted.iter().copied().filter(|at| !columns[*at].if_any || has_value(*at)).collect();
-    let Fit { columns: fitting, gap } = fit(columns, &wanted, area.width, *wide, content);
+    let Fit { columns: fitting, gap } = fit(columns, wanted, area.width, *wide, content);
     let mut x = area.x + MARGIN - 1;
     for (at, width) in &fitting {
         head(canvas, x, area.y, (*at, &columns[*at]), *width, *sort);
@@ -396,8 +396,8 @@ mod tests {
     fn columns() -> [Column; 5] {
         [
             fixed("TASK", 'T', 5, 9),
-            share("JOB", 'J', 10, 2, 8),
-            share("AGENT", 'A', 8, 1, 5),
+            flexible("JOB", 'J', 10, 8),
+            flexible("AGENT", 'A', 8, 5),
             fixed("STATE", 'S', 10, 7),
             fixed("FROM", 'F', 8, 1).wide(),
         ]

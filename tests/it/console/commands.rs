@@ -371,20 +371,6 @@ fn esc_leads_back_from_the_tasks_of_a_row() {
 }
 
 #[test]
-fn a_read_only_console_offers_no_act_and_says_why() {
-    let theme = Theme::load("dark", Depth::None, false);
-    let mut console = Console::with(160, 100, Info { read_only: true, ..info() }, theme);
-    for keys in ["0", "1", "2", "3", "4"] {
-        let border = console.press(keys).last_line();
-        for word in [" a ", " x ", " n ", " r ", " o ", " m ", " b "] {
-            assert!(!border.contains(word), "{keys}: {border}");
-        }
-    }
-    let help = console.press("?").screen();
-    assert!(help.contains("None of these works here: this console was started with --read-only."), "{help}");
-}
-
-#[test]
 fn help_has_room_between_keys_and_words() {
     for width in [60, 80, 120, 200] {
         let mut console = Console::new(width, 250);

@@ -3,6 +3,7 @@
 mod commands;
 mod groups;
 mod keys;
+mod lists;
 mod numbers;
 mod panes;
 mod picture;

@@ -1,7 +1,15 @@
 //! `--read-only` binds the console or the command that was started with it, and nobody else.
 
-use quarterdeck::demo::Behaviour;
+use std::collections::BTreeSet;
 
+use quarterdeck::demo::Behaviour;
+use quarterdeck::tui::actions::Action;
+use quarterdeck::tui::context::Info;
+use quarterdeck::tui::keys::Keys;
+use quarterdeck::tui::theme::{Depth, Theme};
+use quarterdeck::tui::written::{NamedWords, Word};
+
+use super::Console;
 use super::pty::{Desk, Terminal};
 use crate::support::part;
 
@@ -43,4 +51,90 @@ fn serve_has_nothing_to_refuse() {
     assert_eq!(output.status.code(), Some(2));
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(errors.contains("leave it out"), "{errors}");
+}
+
+/// Every view, with what can be seen in its panes.
+const VIEWS: [&str; 32] = [
+    "0",
+    "0 j",
+    "0 tab",
+    "0 tab j",
+    "0 tab j j",
+    "0 tab j j j",
+    "1",
+    "1 j j",
+    "1 enter",
+    "1 enter tab",
+    "1 enter tab tab",
+    "1 enter tab tab tab",
+    "2",
+    "2 j j",
+    "2 enter",
+    "2 / \"88213\" enter enter",
+    "2 / \"88190\" enter enter",
+    "2 / \"88219\" enter enter",
+    "2 / \"88100\" enter enter",
+    "3",
+    "3 j",
+    "3 j j",
+    "4",
+    "4 j",
+    "4 j j",
+    "4 j j j",
+    "7",
+    "v u",
+    "v w",
+    "v s",
+    "v c",
+    "c",
+];
+
+/// The acts whose keys are seen in these views.
+fn offered(read_only: bool, is_empty: bool) -> BTreeSet<&'static str> {
+    // Keys that occur nowhere else on a screen.
+    let acts: Vec<&Action> = Action::ALL.iter().filter(|action| action.acts()).collect();
+    let named: Vec<String> = (2..2 + acts.len()).map(|number| format!("f{number}")).collect();
+    let word = |text| Word { text, line: 1 };
+    let words: Vec<NamedWords<'_>> =
+        acts.iter().zip(&named).map(|(action, key)| (word(action.word()), vec![word(key)])).collect();
+    let (keys, wrong) = Keys::with(&words, |_| None);
+    assert_eq!(wrong, []);
+    let mut found = BTreeSet::new();
+    let sizes = [(80, 24), (120, 40), (200, 60)];
+    let views = VIEWS.iter().chain(["?", "? G", ": \"cancel\""].iter());
+    for (keys_of_view, (width, height)) in views.flat_map(|view| sizes.map(|size| (*view, size))) {
+        let mut console = if is_empty {
+            Console::empty(width, height)
+        } else {
+            let info = Info { read_only, ..super::info() };
+            Console::with(width, height, info, Theme::load("dark", Depth::None, false))
+        };
+        console.model.context.info.read_only = read_only;
+        console.model.context.preferences.keys = keys.clone();
+        console.press(keys_of_view).wait(5.0);
+        let screen = console.screen();
+        let tokens: BTreeSet<&str> = screen.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        let seen = acts.iter().zip(&named).filter(|(_, key)| tokens.contains(key.as_str()));
+        for (action, key) in seen {
+            assert!(!read_only, "{keys_of_view} offers {} ({key})\n{screen}", action.word());
+            found.insert(action.word());
+        }
+    }
+    found
+}
+
+/// A hint at a key that does nothing but refuse costs time when there is none.
+#[test]
+fn a_read_only_console_offers_no_act() {
+    assert_eq!(offered(true, false), BTreeSet::new());
+    assert_eq!(offered(true, true), BTreeSet::new());
+    // The same views offer every act where it can be done, so that this test would see it.
+    let acts: BTreeSet<&str> =
+        Action::ALL.iter().filter(|action| action.acts()).map(|action| action.word()).collect();
+    assert_eq!(offered(false, false), acts);
+    assert!(offered(false, true).contains("new-task"));
+    let info = Info { read_only: true, ..super::info() };
+    let mut console = Console::with(160, 100, info, Theme::load("dark", Depth::None, false));
+    let help = console.press("?").screen();
+    assert!(help.contains("changed here: this console was started"), "it says why\n{help}");
 }

@@ -241,7 +241,9 @@ impl Scene {
     }
 
     pub(crate) fn says(&mut self, seconds: f64, sent: Sent, parts: Vec<Part>) {
-        let message = self.said(Role::Agent, parts);
+        let offers = quarterdeck::protocol::question::offered(&parts);
+        let message = Message { offers, ..Message::clone(&self.said(Role::Agent, parts)) };
+        let message = Arc::new(message);
         self.add_fact(
             seconds,
             Fact::attempt(sent.job, sent.attempt, AttemptFact::MessageSeen { message, status: true }),
@@ -255,7 +257,7 @@ impl Scene {
         );
     }
 
-    fn problem(
+    pub(crate) fn problem(
         &mut self,
         seconds: f64,
         number: u32,

@@ -10,8 +10,8 @@ use crate::tui::states;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::now::impact::LATELY;
+use crate::tui::views::now::next::NextStep;
 use crate::tui::views::now::{NowView, Pane, lead};
-use crate::tui::views::problem::next_step;
 use crate::tui::views::problem_rows::headline;
 use crate::tui::views::pulse::{FACTS, draw_cells, now};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
@@ -127,7 +127,7 @@ impl NowView {
             canvas.divider(common.x, common.y, common.bottom());
         }
         if let Some(pane) = parts.next {
-            self.draw_next(canvas, pane, ctx);
+            self.draw_next(canvas, pane);
         }
         if let Some(pane) = parts.agents {
             self.draw_agents(canvas, pane, ctx);
@@ -177,8 +177,10 @@ impl NowView {
             );
         }
         if self.impact.rows.is_empty() {
-            let text = "No work in this window. n sends a task, t chooses another time.";
-            canvas.put(inner.x + 2, inner.y, text, Role::Doubt, inner.width.saturating_sub(2));
+            let hints =
+                [ctx.hint(Action::New, "sends a task."), ctx.hint(Action::Time, "chooses another time.")];
+            let text = format!("No work in this window. {}", hints.join(" ").trim_start());
+            canvas.put(inner.x + 2, inner.y, &text, Role::Doubt, inner.width.saturating_sub(2));
             return;
         }
         if self.pane == Pane::Impact {
@@ -268,7 +270,7 @@ impl NowView {
             canvas.put(pane.x + 2, y, &line, role, pane.width.saturating_sub(4));
             if self.pane == Pane::Changes && at == self.change {
                 canvas.put(pane.x + 1, y, canvas.theme.glyphs.cursor, Role::You, 1);
-                canvas.tint(Rect::new(pane.x + 2, y, pane.width.saturating_sub(4), 1), Role::Accent);
+                canvas.select(Rect::new(pane.x + 2, y, pane.width.saturating_sub(4), 1));
             }
         }
     }
@@ -336,56 +338,17 @@ impl NowView {
             canvas.put(fine_at, y, &fine, Role::Quiet, 13);
             if self.pane == Pane::Comparison && at == self.alike {
                 canvas.put(pane.x + 1, y, canvas.theme.glyphs.cursor, Role::You, 1);
-                canvas.tint(Rect::new(pane.x + 2, y, room, 1), Role::Accent);
+                canvas.select(Rect::new(pane.x + 2, y, room, 1));
             }
         }
     }
 
-    fn draw_next(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
-        let Some((_, problem)) = self.problem(ctx) else { return self.draw_next_of_row(canvas, pane, ctx) };
-        let agent = problem.agent.and_then(|key| ctx.snapshot.agents.get(key));
-        let title = [span(format!("next: {}", headline(&ctx.snapshot, problem)), Role::Plain)];
-        let facts = [span("enter evidence", Role::Quiet)];
-        canvas.rule(pane, pane.y, Edge::Middle, &title, &facts);
-        let room = pane.width.saturating_sub(4);
-        if let Some(cause) = &self.lead.cause {
-            canvas.put(pane.x + 2, pane.y + 1, &format!("cause: {cause}"), Role::Plain, room);
-        }
-        canvas.put(pane.x + 2, pane.y + 2, &next_step(ctx, problem), Role::You, room);
-        let mut keys: Vec<Span> = Vec::new();
-        let mut offer = |action: Action, words: &str| {
-            let key = ctx.key(action);
-            if !keys.is_empty() {
-                keys.push(span("   ", Role::Plain));
-            }
-            keys.push(span(key, Role::Key));
-            keys.push(span(format!(" {words}"), Role::Plain));
-        };
-        match &problem.taken {
-            None => offer(Action::Answer, "take it, so that others see it"),
-            Some(taken) => offer(Action::Undo, &format!("give it back ({} has it)", taken.by.line())),
-        }
-        if let Some(agent) = agent {
-            offer(Action::Service, &format!("{} in or out of service", agent.name.line()));
-        }
-        offer(Action::Mute, "mute");
-        offer(Action::Note, "note");
-        offer(Action::Save, "report");
-        canvas.put_spans(pane.x + 2, pane.y + 3, &keys, room);
-    }
-
-    /// The next step for the selected row while no problem affects it.
-    fn draw_next_of_row(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
-        let of = &self.impact.source;
-        let Some((key, group)) = self.selected().and_then(|key| Some((key, of.groups.get(key)?))) else {
-            return;
-        };
-        let title = [span(format!("next: {}", group.name), Role::Plain)];
-        canvas.rule(pane, pane.y, Edge::Middle, &title, &[span("enter its tasks", Role::Quiet)]);
-        let room = pane.width.saturating_sub(4);
-        let lines = lead::next_of_row(ctx, group, of.risk(key), of.step);
-        for (y, (text, role)) in (pane.y + 1..pane.bottom()).zip(lines) {
-            canvas.put(pane.x + 2, y, &text, role, room);
+    fn draw_next(&self, canvas: &mut Canvas<'_>, pane: Rect) {
+        let NextStep { title, leads, lines } = &self.next;
+        let title = [span(format!("next: {title}"), Role::Plain)];
+        canvas.rule(pane, pane.y, Edge::Middle, &title, &[span(*leads, Role::Quiet)]);
+        for (y, line) in (pane.y + 1..pane.bottom()).zip(lines) {
+            canvas.put_spans(pane.x + 2, y, line, pane.width.saturating_sub(4));
         }
     }
 
@@ -417,14 +380,14 @@ impl NowView {
             canvas.put(x + wide - FACTS - 1, y, &now.text, now.role, FACTS);
             if self.pane == Pane::Agents && cursor.unwrap_or(0) == usize::from(at) {
                 canvas.put(x, y, canvas.theme.glyphs.cursor, Role::You, 1);
-                canvas.tint(Rect::new(x + 1, y, name + 2, 1), Role::Accent);
+                canvas.select(Rect::new(x + 1, y, name + 2, 1));
             }
         }
     }
 
     fn draw_live(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let title = [self.title(Pane::Live, "tasks".to_owned())];
-        let live: u32 = ctx.snapshot.agents.iter().map(|(_, agent)| agent.counts.live).sum();
+        let live = ctx.snapshot.task_counts().live;
         let of = ctx.snapshot.attempts.len();
         let facts =
             [span(format!("{live} live of {of} · needs you first, then doubtful, then newest"), Role::Quiet)];
@@ -433,7 +396,7 @@ impl NowView {
         if self.live.rows.is_empty() {
             let since = ctx.snapshot.watching_since;
             let since = if since > At::ZERO { ctx.clocks.second(since, ctx.now) } else { String::new() };
-            let text = format!("No task since {since}. n sends one.");
+            let text = format!("No task since {since}. {}", ctx.hint(Action::New, "sends one."));
             canvas.put(table.x + 2, table.y, &text, Role::Doubt, table.width.saturating_sub(2));
         } else if self.pane == Pane::Live {
             self.live.draw(canvas, table, ctx);

@@ -19,7 +19,7 @@ use crate::tui::views::measured::{
 };
 use crate::tui::widgets::canvas::{Canvas, span};
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 
 /// The number of recent minutes, if the parts of the window are minutes.
 pub const LATELY: usize = 5;
@@ -93,7 +93,7 @@ pub fn risk(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, Grou
 columns! {
     /// The columns of the impact table.
     pub enum ImpactColumn {
-        DimensionValue = share("WHO", 'W', 12, 3, 9),
+        DimensionValue = flexible("WHO", 'W', 12, 9),
         Ok = fixed("OK %", 'O', 5, 8).right().highest_first(),
         Previous = fixed("WAS", ' ', 5, 5).right().unsorted(),
         P95 = fixed("P95", 'P', 6, 7).right().highest_first(),

@@ -3,25 +3,20 @@
 use std::collections::BTreeMap;
 
 use crate::domain::fact::JournalEntry;
-use crate::domain::fleet::changes::{Change, ChangeKind, changes};
+use crate::domain::fleet::changes::{Change, ChangeKind, changes, fold};
 use crate::domain::id::AttemptKey;
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Phase};
-use crate::domain::metrics::{Block, Dimension, DimensionValue, Tally};
+use crate::domain::metrics::{Block, Dimension, DimensionValue};
 use crate::domain::problem::Problem;
 use crate::domain::problem::shared_attributes::{Case, Comparison};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
-use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::format;
 use crate::tui::metrics::Group;
-use crate::tui::theme::Role;
-use crate::tui::views::measured::percentile;
 use crate::tui::views::now::fields::FieldCache;
-use crate::tui::views::now::impact;
-use crate::tui::views::now::impact::GroupRisk;
 
 /// Changes within this time before an event may be related to it.
 const BEFORE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
@@ -45,6 +40,9 @@ pub fn what_changed(
         let itself = problem.is_some_and(|problem| problem.agent.is_some() && problem.agent == change.agent);
         !(itself && change.kind == ChangeKind::Health && change.at == began)
     });
+    // What came before the problem is not put together with what followed.
+    let (after, before) = all.into_iter().partition(|change| change.at > began);
+    let mut all = [fold(before), fold(after)].concat();
     all.extend(traffic(ctx, groups));
     all.sort_by_key(|change| {
         let after = change.at > began;
@@ -76,7 +74,7 @@ fn traffic(ctx: &Context, groups: &[Group]) -> Vec<Change> {
         let first = group.parts.iter().position(|part| part.tally.begun > 0).unwrap_or(0);
         let minutes = u32::try_from(first).unwrap_or(0) * parts.step;
         let (at, kind) = (parts.from.after(minutes).begins(), ChangeKind::Traffic);
-        all.push(Change { at, kind, agent: None, words: Untrusted::from(words) });
+        all.push(Change::new(at, kind, None, words));
     }
     all
 }
@@ -172,45 +170,6 @@ pub fn in_common(snapshot: &Snapshot, ended: &[(AttemptKey, bool)], fields: &Fie
         })
         .collect();
     Comparison::of(&cases)
-}
-
-/// The next step for a row that no problem affects: what is unusual about it, most urgent first, or that nothing is.
-pub fn next_of_row(ctx: &Context, group: &Group, risk: GroupRisk, step: u32) -> Vec<(String, Role)> {
-    let key = |action: Action| ctx.key(action);
-    let open = key(Action::Open);
-    let Tally { failed, refused, lost, .. } = group.total;
-    let ended = group.total.ended();
-    let mut lines = Vec::new();
-    if risk.need_you > 0 {
-        let (count, need) = (risk.need_you, if risk.need_you == 1 { "needs" } else { "need" });
-        lines.push((format!("{count} {need} you: {} shows what for", key(Action::ViewInbox)), Role::You));
-    }
-    if failed > 0 {
-        let text = format!("{failed} of {ended} failed: {open} shows them; not enough for a problem so far");
-        lines.push((text, Role::Bad));
-    }
-    if refused + lost > 0 {
-        let text = match (refused, lost) {
-            (refused, 0) => format!("{refused} refused: {open} shows them"),
-            (0, lost) => format!("{lost} lost: {open} shows them"),
-            (refused, lost) => format!("{refused} refused and {lost} lost: {open} shows them"),
-        };
-        lines.push((text, Role::Warn));
-    }
-    if risk.at_risk > 0 {
-        let text = format!("{} at risk: {open} shows them, worst first", risk.at_risk);
-        lines.push((text, Role::Warn));
-    }
-    if lines.is_empty() && impact::is_unusual(group, risk, step) {
-        let p95 = |tally: &Tally| percentile(&tally.took, 95);
-        let (now, was) = (p95(&impact::lately(group, step)), p95(&group.previous));
-        let text = format!("slower than usual: p95 {now}, was {was}; {} charts it", key(Action::ViewMetrics));
-        lines.push((text, Role::Warn));
-    }
-    if lines.is_empty() {
-        lines.push((format!("nothing unusual; {open} shows its tasks"), Role::Quiet));
-    }
-    lines
 }
 
 /// Error texts of failed tasks, most frequent first.

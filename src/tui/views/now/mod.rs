@@ -5,6 +5,7 @@ mod draw;
 mod fields;
 mod impact;
 mod lead;
+mod next;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,11 +30,13 @@ use crate::tui::metrics::{Groups, Split};
 use crate::tui::queries::{Ask, Subscription};
 use crate::tui::screen::Screen;
 use crate::tui::step::Step;
+use crate::tui::views::changes;
 use crate::tui::views::listing::{LARGE, List, Listing};
 use crate::tui::views::measured::MeasuredGroups;
 use crate::tui::views::now::fields::FieldCache;
 use crate::tui::views::now::impact::GroupRisk;
 pub use crate::tui::views::now::impact::{ImpactColumn, ImpactRows};
+use crate::tui::views::now::next::NextStep;
 use crate::tui::views::problem_rows::{ProblemColumn, ProblemRows};
 use crate::tui::views::pulse::{PulseColumn, PulseRows};
 use crate::tui::views::task_rows::{TaskColumn, TaskRows};
@@ -88,6 +91,7 @@ pub struct NowView {
     pulse: Listing<PulseRows>,
     live: Listing<TaskRows>,
     lead: DetailPanes,
+    next: NextStep,
     /// The inputs that `lead` was built from.
     of: Option<DetailInputs>,
     /// Facts of the whole fleet.
@@ -98,6 +102,8 @@ pub struct NowView {
     change: usize,
     /// The selected row among the shared attributes.
     alike: usize,
+    /// The row and the problem that the panes spoke of when a key was pressed last.
+    stuck: Option<(Option<DimensionValue>, ProblemKey)>,
 }
 
 impl NowView {
@@ -115,12 +121,14 @@ impl NowView {
             pulse: Listing::new(PulseRows::default(), PulseColumn::Heat),
             live: Listing::new(TaskRows { newest, ..TaskRows::default() }, TaskColumn::State),
             lead: DetailPanes::default(),
+            next: NextStep::default(),
             of: None,
             facts: FactCache::default(),
             fields: FieldCache::default(),
             pane: Pane::Impact,
             change: 0,
             alike: 0,
+            stuck: None,
         }
     }
 
@@ -152,16 +160,22 @@ impl NowView {
     }
 
     /// The problem of the panes: the one under the cursor, else the worst that affects the selected skill or caller. If
-    /// nobody has moved to a row, and nothing is unusual about the first, the worst of all.
+    /// nobody has moved to a row, and nothing is unusual about the first, the worst of all. One that was shown when a key
+    /// was pressed stays until the cursor moves, so that no key means a problem that came in just before.
     fn problem<'s>(&self, ctx: &'s Context) -> Option<(ProblemKey, &'s Problem)> {
+        let is_open = |key: &ProblemKey| self.problems.rows.contains(*key);
+        let stuck =
+            self.stuck.as_ref().filter(|(who, _)| self.pane != Pane::Problems && *who == self.value_of());
+        if let Some(key) = stuck.map(|(_, key)| *key).filter(is_open) {
+            return Some((key, ctx.snapshot.problems.get(key)?));
+        }
         let hits_it = match self.value_of().filter(|_| self.pane != Pane::Problems) {
             Some(DimensionValue::Named(Some(name))) => {
                 self.problems.rows.iter().find(|key| self.is_hit(*key, &name))
             }
             _ => None,
         };
-        let gone_to =
-            self.pane != Pane::Problems && (self.impact.state.selected.is_some() || self.speaks_for_itself());
+        let gone_to = self.pane != Pane::Problems && (self.impact.state.moved || self.speaks_for_itself());
         let key = hits_it.or_else(|| self.problems.target().filter(|_| !gone_to))?;
         Some((key, ctx.snapshot.problems.get(key)?))
     }
@@ -258,6 +272,16 @@ impl NowView {
         true
     }
 
+    /// The next step for what the panes are about.
+    fn next_step(&self, ctx: &Context) -> NextStep {
+        if let Some((_, problem)) = self.problem(ctx) {
+            return next::of_problem(ctx, problem, self.lead.cause.as_deref());
+        }
+        let of = &self.impact.source;
+        let row = self.selected().and_then(|key| Some((key, of.groups.get(key)?)));
+        row.map(|(key, group)| next::of_row(ctx, group, of.risk(key), of.step)).unwrap_or_default()
+    }
+
     fn turn(&mut self, area: Rect, back: bool) {
         let parts = self.parts(area);
         let shown: Vec<Pane> = Pane::ALL.into_iter().filter(|pane| parts.of(*pane).is_some()).collect();
@@ -265,6 +289,10 @@ impl NowView {
         let next = if back { at + shown.len().saturating_sub(1) } else { at + 1 };
         if let Some(pane) = shown.get(next % shown.len().max(1)) {
             self.pane = *pane;
+        }
+        // There the panes are about the row again, else about the problem that was chosen.
+        if self.pane == Pane::Impact {
+            self.stuck = None;
         }
     }
 
@@ -296,7 +324,7 @@ impl NowView {
                 Some(Destination::Tasks(filter_of(self.by().word(), &name)))
             }
             Pane::Problems => Some(Destination::Problem(self.problems.target()?)),
-            Pane::Changes => Destination::agent(ctx, self.lead.changes.get(self.change)?.agent?),
+            Pane::Changes => changes::destination(ctx, self.lead.changes.get(self.change)?),
             Pane::Comparison => {
                 let alike = self.lead.common.shared.get(self.alike)?;
                 let words: Vec<String> = alike
@@ -341,6 +369,9 @@ impl Screen for NowView {
         visible |= self.pulse.refresh(&ctx.snapshot, lines(parts.agents) * 2 + 2);
         visible |= self.live.refresh_window(&ctx.snapshot, lines(parts.live));
         visible |= self.refresh_problems_pane(ctx);
+        let next = self.next_step(ctx);
+        visible |= next != self.next;
+        self.next = next;
         // How many rows there are decides how high the panes are.
         if parts.of(self.pane).is_none() {
             self.pane = Pane::Impact;
@@ -358,6 +389,9 @@ impl Screen for NowView {
         }
         let lines = self.parts(area).of(self.pane).map_or(1, |pane| usize::from(pane.height.max(3)) - 2);
         if self.moved(action, lines) {
+            if action == Action::First {
+                self.stuck = None;
+            }
             return Some(Vec::new());
         }
         match action {
@@ -372,14 +406,14 @@ impl Screen for NowView {
                 } else {
                     Dimension::Skill
                 });
-                self.impact.state.selected = None;
+                self.impact.state.first();
                 Some(Vec::new())
             }
             Action::Back => {
                 if self.pane == Pane::Impact {
                     return self.impact.clear_one().then(Vec::new);
                 }
-                self.pane = Pane::Impact;
+                (self.pane, self.stuck) = (Pane::Impact, None);
                 Some(Vec::new())
             }
             _ => None,
@@ -453,6 +487,13 @@ impl Screen for NowView {
         self.change = self.change.min(self.lead.changes.len().saturating_sub(1));
         self.alike = self.alike.min(self.lead.common.shared.len().saturating_sub(1));
         had_focus && same
+    }
+
+    fn stick(&mut self) {
+        self.stuck = self.of.as_ref().and_then(|(_, who, problem, ..)| Some((who.clone(), (*problem)?)));
+        if let Some(list) = self.list_mut() {
+            list.stick();
+        }
     }
 
     fn list(&self) -> Option<&dyn List> {

@@ -1,14 +1,20 @@
 //! The inbox: tasks that wait for an answer or a login, and messages that may not have arrived.
 
+mod behind;
+mod lately;
+
+use std::time::Duration;
+
 use ratatui::layout::Rect;
 
-use crate::domain::fact::{Act, Fact, FleetFact, JournalEntry, Owner};
-use crate::domain::id::{AgentId, AttemptId, AttemptKey};
+use crate::domain::fact::Owner;
+use crate::domain::id::AttemptKey;
 use crate::domain::job::message::{Content, Message, Role as Speaker};
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
+use crate::domain::time::At;
 use crate::engine::Answer as Reply;
 use crate::protocol::question::choices;
 use crate::tui::actions::Action;
@@ -22,12 +28,14 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
+use crate::tui::views::inbox::behind::Relation;
+use crate::tui::views::inbox::lately::GivenAnswer;
 use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::views::{about, conversation};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::{Filter, Filtered};
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 use crate::tui::{command, states};
@@ -46,21 +54,12 @@ impl Filtered for FilterRow<'_> {
     fn value(&self, key: &str) -> Option<String> {
         let Self(snapshot, attempt) = self;
         match key {
-            "wants" => Some(wanted(attempt).to_owned()),
+            "wants" => Some(attempt.wants().to_owned()),
             "question" => Some(question(attempt)),
             "agent" => snapshot.agents.get(attempt.agent).map(|agent| agent.name.line().into_string()),
             "job" => snapshot.job_of(attempt).map(|job| job.title.line().into_string()),
             _ => None,
         }
-    }
-}
-
-/// The kind of action that an attempt needs from an operator.
-fn wanted(attempt: &Attempt) -> &'static str {
-    match attempt.task.as_ref().map(|task| &task.state) {
-        Some(TaskState::AuthRequired) => "login",
-        Some(_) => "answer",
-        None => "decision",
     }
 }
 
@@ -80,9 +79,9 @@ columns! {
     pub enum WaitingColumn {
         Waits = fixed("WAITS", 'W', 7, 8).highest_first(),
         Wants = fixed("WANTS", 'N', 9, 6),
-        Question = share("QUESTION", 'Q', 20, 6, 9).prefers(40),
-        Agent = share("AGENT", 'A', 10, 2, 4),
-        Job = share("JOB", 'J', 8, 3, 2),
+        Question = flexible("QUESTION", 'Q', 20, 9).prefers(40),
+        Agent = flexible("AGENT", 'A', 10, 4),
+        Job = flexible("JOB", 'J', 8, 2),
     }
 }
 
@@ -160,9 +159,17 @@ pub struct InboxView {
     seen: Option<(AttemptKey, u64)>,
     /// Facts of the whole fleet, among them the answers that were given.
     facts: FactCache,
-    /// How many of those reads are shown.
+    /// The answers among them, as of so many reads.
+    answers: Vec<GivenAnswer>,
     reads: u64,
+    /// The tasks behind the selected question.
+    behind: Vec<(AttemptKey, Relation)>,
+    /// The question, the publication and the time that they were searched for.
+    searched_behind: Option<(AttemptKey, u64, At)>,
 }
+
+/// Tasks behind a question are searched again after this time at the earliest, as that looks at every live task.
+const ANEW: Duration = Duration::from_secs(1);
 
 /// Where the parts of the view are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -172,14 +179,11 @@ struct Parts {
     conversation: Option<Rect>,
     /// What is accepted, and what an answer does.
     foot: Option<Rect>,
-    /// The last answers.
+    /// The tasks behind the question, with a title line.
+    behind: Option<Rect>,
+    /// The last answers, with a title line.
     lately: Option<Rect>,
 }
-
-/// The newest attempts among which that of an answer is searched, each time it is drawn.
-const SEARCHED: usize = 2000;
-/// The most answers that are shown.
-const LATELY: u16 = 8;
 
 impl InboxView {
     /// The inbox, oldest first.
@@ -191,7 +195,10 @@ impl InboxView {
             reading: false,
             seen: None,
             facts: FactCache::default(),
+            answers: Vec::new(),
             reads: 0,
+            behind: Vec::new(),
+            searched_behind: None,
         }
     }
 
@@ -207,11 +214,13 @@ impl InboxView {
 
     fn parts(&self, area: Rect) -> Parts {
         let inner = inside(area);
-        let answers = u16::try_from(self.answers().take(usize::from(LATELY)).count()).unwrap_or(LATELY);
-        // The answers with their title line, where that much is free.
-        let lately = |free: u16| if answers > 0 && free > 4 { (answers + 1).min(free) } else { 0 };
+        // Rows with their title line, where that much is free.
+        let titled = |rows: usize, free: u16| match u16::try_from(rows).unwrap_or(u16::MAX) {
+            rows if rows > 0 && free > 4 => (rows + 1).min(free),
+            _ => 0,
+        };
         if self.list.rows.is_empty() && self.list.state.settings.filter.is_empty() {
-            let high = lately(inner.height.saturating_sub(8));
+            let high = titled(self.answers.len(), inner.height.saturating_sub(8));
             let list = Rect { height: inner.height - high, ..inner };
             let lately = (high > 0).then_some(Rect { y: list.bottom(), height: high, ..inner });
             return Parts { list, lately, ..Parts::default() };
@@ -223,51 +232,33 @@ impl InboxView {
         let list = rows.clamp(4, (inner.height / 3).max(4));
         let foot = if inner.height >= 20 { 6 } else { 0 };
         let room = inner.height - list - foot;
-        let high = lately(room.saturating_sub(10));
-        let conversation = Rect { y: inner.y + list, height: room - high, ..inner };
-        let after = conversation.bottom();
+        let behind = titled(self.behind.len(), room.saturating_sub(8));
+        let lately = titled(self.answers.len(), (room - behind).saturating_sub(10));
+        let conversation = Rect { y: inner.y + list, height: room - behind - lately, ..inner };
+        let after = conversation.bottom() + foot;
         Parts {
             list: Rect { height: list, ..inner },
             conversation: Some(conversation),
-            foot: (foot > 0).then_some(Rect { y: after, height: foot, ..inner }),
-            lately: (high > 0).then_some(Rect { y: after + foot, height: high, ..inner }),
+            foot: (foot > 0).then_some(Rect { y: conversation.bottom(), height: foot, ..inner }),
+            behind: (behind > 0).then_some(Rect { y: after, height: behind, ..inner }),
+            lately: (lately > 0).then_some(Rect { y: after + behind, height: lately, ..inner }),
         }
     }
 
-    /// The answers that were given, newest first.
-    fn answers(&self) -> impl Iterator<Item = (&JournalEntry, AttemptId, AgentId)> {
-        let facts = self.facts.of(Owner::Fleet).unwrap_or_default().iter().rev();
-        facts.filter_map(|entry| match &entry.fact {
-            Fact::Fleet(FleetFact::Acted { act: Act::Answer, attempt: (_, attempt), agent }) => {
-                Some((entry, *attempt, *agent))
-            }
-            _ => None,
-        })
-    }
-
-    /// Draws the last answers: when, to which job of whom, by whom, and how the task is now.
-    fn draw_lately(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, ctx: &Context) {
-        let whole = Rect { x: area.x, width: area.width, ..pane };
-        canvas.rule(whole, pane.y, Edge::Middle, &[span("answered lately", Role::Title)], &[]);
-        let snapshot = &ctx.snapshot;
-        for (y, (entry, attempt, agent)) in (pane.y + 1..pane.bottom()).zip(self.answers()) {
-            let mut newest = snapshot.attempts.iter().rev().take(SEARCHED).map(|(_, row)| row);
-            let row = newest.find(|row| row.id == attempt);
-            let label = row.map(|row| states::attempt(row, ctx.glyphs()));
-            let job = row.and_then(|row| snapshot.job_of(row)).map(|job| job.title.line().into_string());
-            let name = snapshot.agents.iter().find(|(_, row)| row.id == agent).map(|(_, row)| &row.name);
-            let name =
-                name.map_or_else(|| "an agent that was removed".to_owned(), |name| name.line().fit(24));
-            let mut line = vec![span(format!("{}  ", ctx.clocks.second(entry.at, ctx.now)), Role::Quiet)];
-            line.push(match &label {
-                Some(label) => span(format!("{} {:<18}", label.mark, label.word), label.role),
-                None => span(format!("{:<20}", "no longer kept"), Role::Doubt),
-            });
-            line.push(span(format!("{name:<16}"), Role::Plain));
-            line.push(span(format!("answered by {}  ", entry.actor_name().line()), Role::Plain));
-            line.push(span(job.unwrap_or_default(), Role::Quiet));
-            canvas.put_spans(pane.x + 1, y, &line, pane.width.saturating_sub(2));
+    /// Finds the tasks behind the selected question; true if they are others than before.
+    fn look_behind(&mut self, ctx: &Context) -> bool {
+        let selected = self.selected(ctx).map(|(key, _)| key);
+        let known = selected.zip(self.searched_behind).is_some_and(|(key, (of, rev, at))| {
+            key == of && (rev == ctx.snapshot.rev || ctx.now.since(at) < ANEW)
+        });
+        if known {
+            return false;
         }
+        self.searched_behind = selected.map(|key| (key, ctx.snapshot.rev, ctx.now));
+        let found = selected.map(|key| behind::behind(&ctx.snapshot, key)).unwrap_or_default();
+        let differs = self.behind != found;
+        self.behind = found;
+        differs
     }
 
     fn lines(&self, area: Rect) -> usize {
@@ -313,45 +304,42 @@ pub fn uncertain_answer(attempt: &Attempt) -> bool {
     attempt.answer.as_ref().is_some_and(|answer| answer.phase == Phase::Uncertain)
 }
 
-/// The accepted answers, as lines.
+/// The accepted answers, as lines; without keys where this console answers nothing.
 fn accepts(ctx: &Context, attempt: &Attempt, followed: Option<&FollowedJob>, width: usize) -> about::Lines {
+    let plain = |words: String| vec![span(words, Role::Plain)];
     if attempt.task.is_none() {
-        return vec![
-            vec![
-                span(ctx.key(Action::Again), Role::Key),
-                span(
-                    "  send it again with the same message id: agents that check ids drop the duplicate",
-                    Role::Plain,
-                ),
-            ],
-            vec![
-                span(ctx.key(Action::Again), Role::Key),
-                span("  or presume it lost: nothing is sent, the job ends", Role::Plain),
-            ],
+        let choices = [
+            "send it again with the same message id: agents that check ids drop the duplicate",
+            "or presume it lost: nothing is sent, the job ends",
         ];
+        let key =
+            if ctx.offers(Action::Again) { format!("{}  ", ctx.key(Action::Again)) } else { String::new() };
+        let line = |words: &str| vec![span(key.clone(), Role::Key), span(words, Role::Plain)];
+        return choices.iter().map(|words| line(words)).collect();
     }
-    let answer = ctx.key(Action::Answer);
+    let (can_answer, key) = (ctx.offers(Action::Answer), ctx.key(Action::Answer));
     if attempt.task.as_ref().is_some_and(|task| task.state == TaskState::AuthRequired) {
-        return vec![vec![span(
-            format!("a login, out of band: sign in where it says, then {answer} confirms it"),
-            Role::Plain,
-        )]];
+        let then = if can_answer { format!(", then {key} confirms it") } else { String::new() };
+        return vec![plain(format!("a login, out of band: sign in where it says{then}"))];
     }
     let mut lines = Vec::new();
     if uncertain_answer(attempt) {
         lines.push(vec![span(MAY_HAVE_ARRIVED, Role::Warn)]);
     }
+    let opens = if can_answer { format!("{key} opens the answer") } else { String::new() };
     let question = followed.and_then(asked);
     let choices = question.map(choices).unwrap_or_default();
     if choices.is_empty() {
-        lines.push(vec![span(format!("words: {answer} opens the answer"), Role::Plain)]);
+        lines.push(plain(if can_answer { format!("words: {opens}") } else { "words".into() }));
     } else {
-        let mut line = vec![span(format!("{answer} opens the answer:  "), Role::Plain)];
+        let mut line = plain(if can_answer { format!("{opens}:  ") } else { String::new() });
         for (at, choice) in choices.iter().enumerate() {
-            line.push(span(format!("{} ", at + 1), Role::Key));
+            if can_answer {
+                line.push(span(format!("{} ", at + 1), Role::Key));
+            }
             line.push(span(format!("{}   ", choice.label.shortened(30).line()), Role::Plain));
         }
-        line.push(span("w ", Role::Key));
+        line.push(span(if can_answer { "w " } else { "" }, Role::Key));
         line.push(span("in words", Role::Plain));
         lines.push(line);
     }
@@ -363,9 +351,10 @@ fn accepts(ctx: &Context, attempt: &Attempt, followed: Option<&FollowedJob>, wid
     lines
 }
 
+/// What an answer does; nothing where this console answers nothing.
 fn when_answered(ctx: &Context, attempt: &Attempt) -> about::Lines {
     let mut lines = Vec::new();
-    let Some(task) = &attempt.task else { return lines };
+    let Some(task) = attempt.task.as_ref().filter(|_| ctx.offers(Action::Answer)) else { return lines };
     lines.push(vec![span("continues the same task, in the same context", Role::Plain)]);
     lines.push(vec![span(format!("sent as {}", ctx.info.operator), Role::Plain)]);
     let agent = ctx.snapshot.agents.get(attempt.agent).map(command::reference).unwrap_or_default();
@@ -391,8 +380,11 @@ impl Screen for InboxView {
             self.reading = false;
         }
         self.seen = seen;
-        let news = news || std::mem::replace(&mut self.reads, self.facts.reads()) != self.facts.reads();
-        visible || news
+        let read = std::mem::replace(&mut self.reads, self.facts.reads()) != self.facts.reads();
+        if read {
+            self.answers = lately::answers(self.facts.of(Owner::Fleet).unwrap_or_default(), &ctx.snapshot);
+        }
+        self.look_behind(ctx) || visible || news || read
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
@@ -404,9 +396,19 @@ impl Screen for InboxView {
         let order = if by_age { " · oldest first" } else { "" };
         let facts = self.list.facts(ctx, format!("{count} {word}{order}"));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
-        let Parts { list, conversation, foot, lately } = self.parts(area);
+        let Parts { list, conversation, foot, behind, lately } = self.parts(area);
+        let mut head = |pane: Rect, title: &str| {
+            let whole = Rect { x: area.x, width: area.width, ..pane };
+            canvas.rule(whole, pane.y, Edge::Middle, &[span(title, Role::Title)], &[]);
+            Rect { y: pane.y + 1, height: pane.height.saturating_sub(1), ..pane }
+        };
+        let behind = behind.map(|pane| head(pane, "who waits behind it"));
+        let lately = lately.map(|pane| head(pane, "answered lately"));
+        if let Some(pane) = behind {
+            behind::draw(canvas, pane, &self.behind, ctx);
+        }
         if let Some(pane) = lately {
-            self.draw_lately(canvas, area, pane, ctx);
+            lately::draw(canvas, pane, &self.answers, ctx);
         }
         if self.list.rows.is_empty() {
             return empty(
@@ -456,14 +458,14 @@ impl Screen for InboxView {
                 width: pane.width.saturating_sub(2),
                 height: pane.height - 1,
             };
-            let wide = inner.width >= 90 && attempt.task.is_some();
+            let after = when_answered(ctx, attempt);
+            let wide = inner.width >= 90 && !after.is_empty();
             let left = if wide { inner.width / 2 } else { inner.width };
             let accepts_rule =
                 if wide { Rect { width: inner.x + left + 1 - area.x, ..whole } } else { whole };
             canvas.rule(accepts_rule, pane.y, Edge::Middle, &[span("it accepts", Role::Title)], &facts);
             let lines = accepts(ctx, attempt, self.selected_job(ctx), usize::from(left));
             text::draw(canvas, Rect { width: left, ..inner }, &lines, &TextState::default());
-            let after = when_answered(ctx, attempt);
             if wide {
                 let x = inner.x + left;
                 canvas.rule(
