@@ -353,14 +353,9 @@ async fn send(
         .find(|(_, agent)| agent.name.raw() == to)
         .map(|(_, agent)| agent.id)?;
     let intent = Intent::Send(Box::new(Send {
-        agent,
-        parts: vec![Part::text(text)],
-        context: None,
-        task: None,
-        metadata: None,
         skill: skill.map(Into::into),
         caller: caller.map(Into::into),
-        parent: None,
+        ..Send::new(agent, vec![Part::text(text)])
     }));
     match handle.submit(intent).await {
         Ok(Receipt::Taken { attempt, .. }) => Some(attempt),

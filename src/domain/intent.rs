@@ -130,6 +130,9 @@ pub enum Intent {
 /// A new job.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Send {
+    /// The id of the job, chosen by the caller; `None` lets the core choose one. If there is a job of this id, nothing is
+    /// sent, and the receipt names that job, so that a caller that was interrupted can repeat itself.
+    pub job: Option<JobId>,
     /// The receiving agent.
     pub agent: AgentId,
     /// The parts of the message.
@@ -152,6 +155,7 @@ impl Send {
     /// A message of these parts and nothing more, in a conversation of its own.
     pub fn new(agent: AgentId, parts: Vec<Part>) -> Self {
         Self {
+            job: None,
             agent,
             parts,
             context: None,

@@ -343,14 +343,14 @@ fn controlled(name: &str, behaviour: Behaviour) -> (tempfile::TempDir, Engine, L
     (dir, engine, listening, fleet)
 }
 
-const OUR_HELLO: &str = "{\"hello\":{\"version\":2}}\n";
+const OUR_HELLO: &str = "{\"hello\":{\"version\":3}}\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hello_of_another_version_is_refused_with_a_reason() {
     let (_dir, engine, listening, _fleet) = controlled("steady", Behaviour::Steady);
     for (first, why) in [
-        ("{\"hello\":{\"version\":0}}", "this engine speaks version 2 of the control protocol, not 0"),
-        ("{\"hello\":{\"version\":99}}", "this engine speaks version 2 of the control protocol, not 99"),
+        ("{\"hello\":{\"version\":0}}", "this engine speaks version 3 of the control protocol, not 0"),
+        ("{\"hello\":{\"version\":99}}", "this engine speaks version 3 of the control protocol, not 99"),
         ("{\"watch\":true}", "the first line must be a hello"),
         ("nonsense", "the first line must be a hello"),
     ] {

@@ -38,6 +38,9 @@ const LEFT: &str = "the agent is no longer part of the fleet";
 
 /// Accepts a new job, which is durable before a byte of it is sent.
 pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
+    if let Some(receipt) = send.job.and_then(|job| existing(turn, job)) {
+        return Ok(receipt);
+    }
     let key = turn.state().agent_key(send.agent).ok_or_else(|| unknown("agent"))?;
     if send.parts.is_empty() {
         return Err(not_now("a message needs at least one part"));
@@ -50,7 +53,7 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
     }
     takes_messages(turn, key)?;
     let at = turn.at;
-    let job = JobId(turn.seed.uuid(at));
+    let job = send.job.unwrap_or_else(|| JobId(turn.seed.uuid(at)));
     let attempt = AttemptId(turn.seed.uuid(at));
     let message_id = MessageId::from(turn.seed.uuid(at).to_string().as_str());
     let only_skill = turn.state().agent(key).and_then(|agent| agent.card.clone());
@@ -79,6 +82,13 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
         begin(turn, key);
     }
     Ok(Receipt::Taken { job, attempt })
+}
+
+/// The receipt of a job that there is already, with its latest attempt.
+pub(super) fn existing(turn: &Turn, job: JobId) -> Option<Receipt> {
+    let row = turn.state().jobs().get(turn.state().job_key(job)?)?;
+    let attempt = turn.state().attempt(*row.attempts.last()?)?.id;
+    Some(Receipt::Taken { job, attempt })
 }
 
 /// Whether a message can be sent to an agent, or the reason why not. An agent that has left the fleet is not probed any

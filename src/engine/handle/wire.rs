@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client                                   server
-//! {"hello":{"version":2}}                  {"hello":{"version":2,"pid":7,"lasting":true,…}}
+//! {"hello":{"version":3}}                  {"hello":{"version":3,"pid":7,"lasting":true,…}}
 //! {"watch":true}                           {"rows":{…}} … {"published":{"rev":1,…}}, again at each change
 //! {"watch":true,"keeps_cards":true}        the same; an agent's row has its card only if that is new, else "same_card"
 //! {"id":1,"by":"sam","submit":{…}}         {"id":1,"receipt":{…}} or {"id":1,"refusal":{…}}
@@ -33,7 +33,7 @@ use crate::store::metrics;
 use crate::store::record::{Record, member, put_member, record, words};
 
 /// The version of the protocol. Another version is refused in the hello.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The tasks that a client wants: a fleet may have had a hundred thousand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -55,7 +55,7 @@ words! {
 }
 
 record! {
-    Send { agent, parts, context, task, metadata, skill, caller, parent }
+    Send { job, agent, parts, context, task, metadata, skill, caller, parent }
     Frame { number, at, call, method, task, kind, label, head, text, bytes }
     Fault { code, text, expected }
 }
@@ -511,6 +511,7 @@ mod tests {
         let (agent, attempt, job) = (AgentId(seed.uuid(at)), AttemptId(seed.uuid(at)), JobId(seed.uuid(at)));
         let intents = [
             Intent::Send(Box::new(Send {
+                job: Some(job),
                 agent,
                 parts: vec![Part::text("é\u{1b}")],
                 context: Some("c".into()),
