@@ -108,6 +108,8 @@ pub enum Command {
     Card(Card),
     /// Send a message that starts a task or answers one.
     Send(Box<Send>),
+    /// Send a file of messages, one a line, and print the result of each.
+    Batch(Box<super::batch::args::Batch>),
     /// Read and control tasks of all agents.
     #[command(subcommand)]
     Task(Task),

@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod args;
+pub mod batch;
 mod breaker;
 mod card;
 mod config;
@@ -72,8 +73,8 @@ pub fn run() -> ExitCode {
         }
     };
     let result = runtime.block_on(async {
-        let closes_an_engine =
-            opens_console || matches!(cli.command, Some(Command::Serve(_) | Command::Demo(_)));
+        let closes_an_engine = opens_console
+            || matches!(cli.command, Some(Command::Serve(_) | Command::Demo(_) | Command::Batch(_)));
         let grace = if closes_an_engine { CLOSING } else { LAST_WORDS };
         let result = tokio::select! {
             result = dispatch(cli, opening, &mut out) => Some(result),
@@ -106,6 +107,7 @@ async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Resu
         Some(Command::Agents(args)) => agents::run(global, args, out).await,
         Some(Command::Card(args)) => card::run(global, args, out).await,
         Some(Command::Send(args)) => send::run(global, *args, out).await,
+        Some(Command::Batch(args)) => batch::run(global, *args, out).await,
         Some(Command::Task(args)) => task::run(global, args, out).await,
         Some(Command::Route(args)) => route::run(global, args, out).await,
         Some(Command::Inbox(args)) => inbox::run(global, args, out).await,

@@ -287,6 +287,11 @@ impl Printer {
         let _nobody_reads_it = writeln!(io::stderr(), "quarterdeck: {}", text.into().line());
     }
 
+    /// True if progress is shown.
+    pub fn shows_progress(&self) -> bool {
+        self.progress
+    }
+
     /// Shows progress on one line that is overwritten.
     pub fn progress(&mut self, text: impl Into<Untrusted>) {
         if self.progress {

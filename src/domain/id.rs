@@ -1,4 +1,4 @@
-//! Identities: ours are UUIDv7, the agents' are whatever text they chose.
+//! Identities: ours are UUIDv7, or UUIDv8 if a sender chose it, the agents' are whatever text they chose.
 
 use std::fmt;
 use std::ops::Deref;

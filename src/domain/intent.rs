@@ -150,6 +150,9 @@ pub enum Intent {
 /// A new job.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Send {
+    /// The id of the job, chosen by the caller; `None` lets the core choose one. If there is a job of this id, nothing is
+    /// sent, and the receipt names that job, so that a caller that was interrupted can repeat itself.
+    pub job: Option<JobId>,
     /// Where it is to go.
     pub target: Target,
     /// The parts of the message.
@@ -181,6 +184,7 @@ impl Send {
     /// The same for a target.
     pub fn to(target: Target, parts: Vec<Part>) -> Self {
         Self {
+            job: None,
             target,
             parts,
             context: None,

@@ -6,17 +6,18 @@ use std::process::Output;
 use quarterdeck::demo::{Behaviour, Fleet};
 use quarterdeck::domain::limits;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::kill::{binary, configure};
 use crate::support::{fleet, old_part, part, polled};
 
-struct Desk {
-    dir: tempfile::TempDir,
-    fleet: Fleet,
+pub(crate) struct Desk {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) fleet: Fleet,
 }
 
 impl Desk {
-    fn new(parts: Vec<quarterdeck::demo::AgentPart>) -> Self {
+    pub(crate) fn new(parts: Vec<quarterdeck::demo::AgentPart>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let fleet = fleet(parts);
         configure(dir.path(), &fleet);
@@ -27,13 +28,19 @@ impl Desk {
         self.fleet.list().into_iter().find(|agent| agent.name == name).unwrap().url
     }
 
-    async fn run(&self, args: &[&str]) -> Output {
+    /// A command on its fleet.
+    pub(crate) fn command(&self) -> Command {
         let mut command = binary();
         command.arg("--config").arg(self.dir.path().join("config.toml"));
-        command.arg("--data-dir").arg(self.dir.path().join("data")).args(args).output().await.unwrap()
+        command.arg("--data-dir").arg(self.dir.path().join("data"));
+        command
     }
 
-    async fn json(&self, args: &[&str]) -> Value {
+    pub(crate) async fn run(&self, args: &[&str]) -> Output {
+        self.command().args(args).output().await.unwrap()
+    }
+
+    pub(crate) async fn json(&self, args: &[&str]) -> Value {
         let output = self.run(&[args, &["-o", "json"]].concat()).await;
         assert!(output.status.success(), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));
         serde_json::from_slice(&output.stdout)
@@ -56,7 +63,7 @@ impl Desk {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -551,13 +558,14 @@ async fn agents_of_sources_are_listed() {
 /// Help is part of the interface: that of every verb is compared.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn help_is_what_it_was() {
-    let verbs: [&[&str]; 14] = [
+    let verbs: [&[&str]; 15] = [
         &[],
         &["demo"],
         &["serve"],
         &["agents"],
         &["card", "get"],
         &["send"],
+        &["batch"],
         &["task", "get"],
         &["task", "list"],
         &["task", "subscribe"],
@@ -735,7 +743,7 @@ async fn a_handover_lists_what_was_taken_muted_and_noted() {
 }
 
 /// The schemas in `docs/` describe everything that is printed, and nothing else.
-fn fits(schema: &Value, value: &Value, place: &str) {
+pub(crate) fn fits(schema: &Value, value: &Value, place: &str) {
     let kinds: Vec<&str> = match &schema["type"] {
         Value::String(kind) => vec![kind],
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
@@ -744,6 +752,7 @@ fn fits(schema: &Value, value: &Value, place: &str) {
     let kind = match value {
         Value::Null => "null",
         Value::String(_) => "string",
+        Value::Number(_) if kinds.contains(&"number") => "number",
         Value::Number(_) => "integer",
         Value::Bool(_) => "boolean",
         Value::Array(_) => "array",
@@ -767,7 +776,7 @@ fn fits(schema: &Value, value: &Value, place: &str) {
     }
 }
 
-fn schema(name: &str) -> Value {
+pub(crate) fn schema(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/{name}.schema.json"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }

@@ -16,6 +16,7 @@
 )]
 
 mod architecture;
+mod batch;
 mod cli;
 #[cfg(feature = "kubernetes")]
 mod cluster;

@@ -44,6 +44,9 @@ const LOOKUP_WAIT: Duration = Duration::from_secs(1);
 
 /// Accepts a new job, which is durable before a byte of it is sent.
 pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
+    if let Some(receipt) = send.job.and_then(|job| existing(turn, job)) {
+        return Ok(receipt);
+    }
     if send.parts.is_empty() {
         return Err(not_now("a message needs at least one part"));
     }
@@ -145,7 +148,7 @@ fn open(
         queue::has_room(turn, message.len())?;
     }
     let at = turn.at;
-    let job = JobId(turn.seed.uuid(at));
+    let job = send.job.unwrap_or_else(|| JobId(turn.seed.uuid(at)));
     let caller = send.caller.unwrap_or_else(|| turn.operator());
     let deadline = plan.as_ref().and_then(|plan| plan.deadline);
     let opened = JobFact::Opened {
@@ -164,6 +167,11 @@ fn open(
         turn.set_timer(Timer::Deadline(key), deadline);
     }
     Ok(key)
+}
+
+/// The receipt of a job that there is already, with its latest attempt.
+pub(super) fn existing(turn: &Turn, job: JobId) -> Option<Receipt> {
+    turn.state().job_key(job).map(|key| taken(turn, key))
 }
 
 /// The receipt for a job.

@@ -194,7 +194,9 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
     }
     let undo = undo::before(turn, &intent);
-    let is_send = matches!(intent, Intent::Send(_));
+    // A job that was there before is not taken back if the journal fails now.
+    let is_send = matches!(&intent, Intent::Send(send)
+        if send.job.is_none_or(|job| dispatch::existing(turn, job).is_none()));
     let about = match &intent {
         Intent::Answer { attempt, .. } => Some((*attempt, Act::Answer)),
         Intent::Cancel { attempt, .. } => Some((*attempt, Act::Cancel)),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::{Card, FetchedCard, Offer};
 use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::call::{
@@ -10,10 +11,11 @@ use crate::domain::call::{
 };
 use crate::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use crate::domain::core::{Core, Out};
+use crate::domain::effect::Order;
 use crate::domain::fact::{AttemptFact, Fact, JournalEntry};
-use crate::domain::id::{AttemptKey, CallId};
+use crate::domain::id::{AttemptKey, CallId, JobId};
 use crate::domain::input::{Input, Rules, ServerTraits};
-use crate::domain::intent::{Intent, Refusal, Send};
+use crate::domain::intent::{Intent, Receipt, Refusal, Send};
 use crate::domain::job::Attempt;
 use crate::domain::job::message::{Message, Part, Role};
 use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState, Via};
@@ -318,6 +320,46 @@ fn a_refused_intent_changes_nothing() {
     rig.intent(Intent::Cancel { attempt, why: why() });
     assert!(rig.refused.is_some());
     assert_eq!(rig.attempt().1.task.as_ref().unwrap().cancel, None);
+}
+
+/// A caller that was interrupted asks again under the same id: its job is named, and nothing is sent, whatever has become
+/// of the job and its agent.
+#[test]
+fn a_job_of_a_known_id_is_not_sent_again() {
+    let job = JobId(uuid::Uuid::from_u128(7));
+    let submit = |rig: &mut Rig, ticket| {
+        let agent = rig.core.state().agents().iter().next().unwrap().1.id;
+        let send = Send { job: Some(job), ..Send::new(agent, vec![Part::text("go")]) };
+        let mut out = Out::default();
+        let intent = Intent::Send(Box::new(send));
+        rig.core.step(rig.now, Input::Intent { ticket, intent, by: None }, &mut out);
+        let sends = out.effects.iter().filter(|effect| matches!(effect.order, Order::Send { .. })).count();
+        (out.replies.pop().unwrap().result, out.facts.len(), sends, out.effects)
+    };
+    let mut rig = Rig::new();
+    let (receipt, facts, sends, effects) = submit(&mut rig, 1);
+    let attempt = rig.attempt().1.id;
+    assert_eq!(receipt, Ok(Receipt::Taken { job, attempt }));
+    assert!(facts > 0 && sends == 1, "{effects:?}");
+    rig.open.extend(effects.iter().filter_map(|effect| Some((effect.call, effect.order.kind()?))));
+    // While it is sent, after its end, and while nothing can be sent to its agent.
+    let outcomes: [fn(&mut Rig); 3] = [
+        |_| {},
+        |rig| rig.answer(Outcome::Send(SendOutcome::Task(report(TaskState::Completed)))),
+        |rig| {
+            let agent = rig.core.state().agents().iter().next().unwrap().1.id;
+            rig.intent(Intent::Breaker { agent, to: Some(BreakerState::Open), by: "sam".into() });
+        },
+    ];
+    for outcome in outcomes {
+        outcome(&mut rig);
+        let (receipt, facts, sends, _) = submit(&mut rig, 2);
+        assert_eq!((receipt, facts, sends), (Ok(Receipt::Taken { job, attempt }), 0, 0));
+    }
+    // A journal that fails takes nothing back that was there before.
+    let before = rig.attempt().1.clone();
+    rig.feed(Input::ActUnsaved { ticket: 2, why: "disk full".into() });
+    assert_eq!(rig.attempt().1, &before);
 }
 
 #[test]

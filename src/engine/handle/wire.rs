@@ -55,7 +55,7 @@ words! {
 }
 
 record! {
-    Send { target, parts, context, task, metadata, skill, caller, parent, deadline, priority }
+    Send { job, target, parts, context, task, metadata, skill, caller, parent, deadline, priority }
     Frame { number, at, call, method, task, kind, label, head, text, bytes }
     Fault { code, text, expected }
 }
@@ -523,6 +523,7 @@ mod tests {
         let (agent, attempt, job) = (AgentId(seed.uuid(at)), AttemptId(seed.uuid(at)), JobId(seed.uuid(at)));
         let intents = [
             Intent::Send(Box::new(Send {
+                job: Some(job),
                 target: Target::Agent(agent),
                 deadline: Some(std::time::Duration::from_secs(9)),
                 priority: Some(7),
