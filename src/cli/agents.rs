@@ -56,7 +56,10 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
                 let dialect = agent.interface.as_ref().map(|i| format!("{} {}", i.dialect, i.binding.line()));
                 vec![
                     agent.name.line().into_string(),
-                    agent.health.as_str().to_owned(),
+                    agent.service.as_ref().map_or_else(
+                        || agent.health.as_str().to_owned(),
+                        |out| format!("{}, {}", agent.health.as_str(), out.word()),
+                    ),
                     agent.breaker.in_words(),
                     dialect.unwrap_or_else(|| "–".into()),
                     agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default(),
@@ -202,6 +205,7 @@ fn row(agent: &Agent, group: Option<&String>) -> Value {
         "reason": agent.cause.as_deref().map(Cause::to_string),
         "since": timestamp::format_at(agent.since),
         "breaker": agent.breaker.position.as_str(),
+        "service": agent.service.as_ref().map_or("in-service", |out| out.word()),
         "version": agent.card.as_ref().map(|card| text(&card.version)),
         "labels": labels,
         "group": group,

@@ -122,6 +122,10 @@ pub enum Command {
     Problems(Problems),
     /// Print throughput, success rate and latency by agent, skill or caller, compared with an earlier window.
     Metrics(Metrics),
+    /// Take an agent out of service and wait until nothing runs there, or put it back.
+    Drain(Box<super::drain::Drain>),
+    /// List the jobs that wait for an agent, and those that were given up.
+    Queue,
     /// Hold an agent's breaker open or closed, or return it to automatic.
     Breaker(Breaker),
     /// Record a note for the next operator.

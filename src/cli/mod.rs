@@ -8,6 +8,7 @@ mod card;
 mod config;
 mod console;
 mod demo;
+pub mod drain;
 mod handover;
 pub mod inbox;
 pub mod metrics;
@@ -15,6 +16,7 @@ mod output;
 mod preferences;
 pub mod problems;
 pub mod protocol_json;
+mod queue;
 mod registry;
 mod reload;
 mod reroute;
@@ -113,6 +115,8 @@ async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Resu
         Some(Command::Inbox(args)) => inbox::run(global, args, out).await,
         Some(Command::Metrics(args)) => metrics::run(global, args, out).await,
         Some(Command::Problems(args)) => problems::run(global, args, out).await,
+        Some(Command::Drain(args)) => drain::run(global, *args, out).await,
+        Some(Command::Queue) => queue::run(global, out).await,
         Some(Command::Breaker(args)) => breaker::run(global, args, out).await,
         Some(Command::Note(args)) => handover::note(global, args, out).await,
         Some(Command::Handover(args)) => handover::run(global, args, out).await,

@@ -121,7 +121,7 @@ pub fn whole_task(
     let task = attempt.task.as_ref()?;
     let artifacts =
         outputs.into_iter().map(|(id, name, parts)| Artifact { name, ..Artifact::new(id, joined(parts)) });
-    let history = detail.messages.iter().map(|entry| (*entry.message).clone()).collect();
+    let history = detail.messages_of(attempt.id).map(|entry| (*entry.message).clone()).collect();
     let report = report(task, Some(artifacts.collect()), history);
     Some(with_ours(parsed(&wire().encode_task(&report)), ours(snapshot, attempt)))
 }
@@ -204,7 +204,7 @@ pub fn print_task(
 ) {
     let Some(attempt) = snapshot.attempts.get(key) else { return };
     print_ids(out, snapshot, attempt, Some(detail));
-    for entry in detail.messages.iter().filter(|entry| entry.message.role == Role::Agent) {
+    for entry in detail.messages_of(attempt.id).filter(|entry| entry.message.role == Role::Agent) {
         let text = entry.message.text();
         if !text.is_empty() && text.raw().lines().count() <= 1 {
             out.field("Message", text);

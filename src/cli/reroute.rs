@@ -97,7 +97,7 @@ fn newest(snapshot: &Snapshot, wanted: &str) -> Option<(AttemptId, Phase)> {
     snapshot.attempts.get(*last).map(|attempt| (attempt.id, attempt.phase))
 }
 
-fn agent_named(snapshot: &Snapshot, name: &str) -> Result<AgentId, Failure> {
+pub(super) fn agent_named(snapshot: &Snapshot, name: &str) -> Result<AgentId, Failure> {
     if let Some((_, agent)) = find_agent(snapshot, name) {
         return Ok(agent.id);
     }

@@ -247,7 +247,8 @@ async fn check(global: &Global, out: &mut Printer) -> Result<ExitCode, Failure> 
         for selector in rule.stages() {
             let snapshot = session.handle.snapshot();
             if !snapshot.agents.iter().any(|(_, agent)| agent.listed && selector.names(agent)) {
-                findings.push((rule.name.to_string(), format!("no agent of the fleet is {selector}")));
+                findings
+                    .push((rule.name.to_string(), format!("no agent of the fleet {}", selector.wanted())));
             }
         }
     }

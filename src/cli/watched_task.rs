@@ -462,7 +462,7 @@ impl WatchedTask {
     }
 
     fn print_answer(&self, snapshot: &Snapshot, attempt: &Attempt, stream: bool, out: &mut Printer) {
-        let answer = self.detail.messages.iter().rev().find(|entry| entry.message.role != Role::User);
+        let answer = self.detail.messages_of(attempt.id).rev().find(|entry| entry.message.role != Role::User);
         let Some(answer) = answer else { return };
         if stream {
             return;

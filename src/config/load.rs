@@ -427,7 +427,7 @@ impl<'a> Reader<'a> {
         let names: Vec<&str> = agents.iter().filter_map(|agent| agent.name.as_deref()).collect();
         // Agents of sources have names that nobody knows before they are found.
         let routes = self.routes(table, path, sources.is_empty().then_some(&names));
-        Fleet { logins, sources, routes, agents, ..fleet }
+        Fleet { agents, logins, sources, routes, ..fleet }
     }
 
     pub(super) fn required(

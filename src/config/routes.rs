@@ -135,8 +135,8 @@ impl<'a> Reader<'a> {
         let (name, to) = (name?, to?);
         let rule = Rule {
             conditions,
-            balance,
             weights,
+            balance,
             timeout,
             deadline,
             retry,
@@ -353,7 +353,7 @@ impl<'a> Reader<'a> {
                     Selector::Label { name: name.trim().into(), value: value.trim().into() }
                 }
                 None => {
-                    self.fault(at, &full, format!("{:?} is no label; write label = \"region=eu\"", first));
+                    self.fault(at, &full, format!("{first:?} is no label; write label = \"region=eu\""));
                     return None;
                 }
             },

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::agent::AgentSpec;
 use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::service::ServiceChange;
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentId, AttemptId, ContextId, JobId, TaskId};
 use crate::domain::job::message::{Json, Part};
@@ -100,6 +101,17 @@ pub enum Intent {
         agent: AgentId,
         /// The position to hold; `None` returns the breaker to automatic.
         to: Option<BreakerState>,
+        /// The operator's name.
+        by: Untrusted,
+    },
+    /// Take an agent out of service, or put it back.
+    Service {
+        /// The agent.
+        agent: AgentId,
+        /// What to do with it.
+        to: ServiceChange,
+        /// The operator's reason.
+        why: Option<Untrusted>,
         /// The operator's name.
         by: Untrusted,
     },
@@ -213,6 +225,7 @@ impl Intent {
             | Self::AddAgent { .. }
             | Self::RemoveAgent { .. }
             | Self::Breaker { .. }
+            | Self::Service { .. }
             | Self::OnProblem { .. }
             | Self::Note { .. }
             | Self::TakeBackNote { .. } => true,

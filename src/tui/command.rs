@@ -1,12 +1,15 @@
 //! Every act and every row as a command that does the same, and as curl. Secrets are never in it.
 
+use std::time::Duration;
+
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::Dialect;
+use crate::domain::agent::service::ServiceChange;
 use crate::domain::agent::{Agent, Source, is_same_origin};
 use crate::domain::id::AgentId;
-use crate::domain::intent::Intent;
+use crate::domain::intent::{Intent, Send};
 use crate::domain::job::Attempt;
-use crate::domain::job::message::{Content, Part};
+use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::problem::ProblemAct;
 use crate::domain::route::Target;
 use crate::domain::shell_words::{positional, quoted};
@@ -46,6 +49,63 @@ fn piped(parts: &[Part]) -> String {
     json.map(|json| format!("printf %s {} | ", quoted(json.raw()))).unwrap_or_default()
 }
 
+/// The flag that names where a message goes.
+fn target(snapshot: &Snapshot, to: &Target) -> String {
+    match to {
+        Target::Agent(id) => format!(" -a {}", named(snapshot, *id)),
+        Target::Skill(skill) => format!(" --skill={}", quoted(skill.raw())),
+        Target::Tag(tag) => format!(" --tag={}", quoted(tag.raw())),
+        Target::Route(route) => format!(" --route={}", quoted(route)),
+        Target::Any => String::new(),
+    }
+}
+
+/// An agent as the command line names it; empty if it is gone.
+fn named(snapshot: &Snapshot, id: AgentId) -> String {
+    let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == id);
+    agent.map(|(_, agent)| reference(agent)).unwrap_or_default()
+}
+
+/// The flag that names the agent of another attempt; empty if the router chooses.
+fn elsewhere(snapshot: &Snapshot, to: Option<AgentId>) -> String {
+    let agent = to.and_then(|id| snapshot.agents.iter().find(|(_, agent)| agent.id == id));
+    agent.map(|(_, agent)| format!(" --to={}", quoted(agent.name.raw()))).unwrap_or_default()
+}
+
+/// The flags of `drain`.
+fn service(to: &ServiceChange) -> String {
+    let time = |name: &str, time: &Option<Duration>| {
+        time.map(|time| format!(" --{name}={}s", time.as_secs())).unwrap_or_default()
+    };
+    match to {
+        ServiceChange::Resume => " --resume".to_owned(),
+        ServiceChange::Cordon { window } => format!(" --cordon{}", time("for", window)),
+        ServiceChange::Drain { window, move_after } => {
+            format!(" --no-wait{}{}", time("for", window), time("move-after", move_after))
+        }
+    }
+}
+
+fn metadata(json: Option<&Json>) -> String {
+    json.map(|json| format!(" --metadata={}", quoted(json.raw()))).unwrap_or_default()
+}
+
+fn of_send(snapshot: &Snapshot, flags: &str, send: &Send) -> String {
+    let context = send.context.as_ref().map(|context| format!(" --context-id={}", quoted(&context.raw())));
+    let deadline = send.deadline.map(|limit| format!(" --deadline={}s", limit.as_secs()));
+    let priority = send.priority.map(|priority| format!(" --priority={priority}"));
+    let skill = send.skill.as_ref().filter(|_| matches!(send.target, Target::Agent(_)));
+    let skill = skill.map(|skill| format!(" --skill={}", quoted(skill.raw())));
+    let more: String = [skill, context, deadline, priority].into_iter().flatten().collect();
+    format!(
+        "{}quarterdeck{flags} send{}{more}{}{}",
+        piped(&send.parts),
+        target(snapshot, &send.target),
+        metadata(send.metadata.as_ref()),
+        parts(&send.parts)
+    )
+}
+
 /// The command that does the same as an intent.
 pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
     let agent_of = |attempt: &Attempt| snapshot.agents.get(attempt.agent).map(reference).unwrap_or_default();
@@ -53,38 +113,15 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         |id| snapshot.attempts.iter().find(|(_, attempt)| attempt.id == id).map(|(_, attempt)| attempt);
     let task_of =
         |attempt: &Attempt| attempt.task.as_ref().map(|task| quoted(&task.id.raw())).unwrap_or_default();
-    let metadata = |json: &Option<crate::domain::job::message::Json>| {
-        json.as_ref().map(|json| format!(" --metadata={}", quoted(json.raw()))).unwrap_or_default()
-    };
     match intent {
-        Intent::Send(send) => {
-            let to = match &send.target {
-                Target::Agent(id) => {
-                    let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == *id);
-                    format!(" -a {}", agent.map(|(_, agent)| reference(agent)).unwrap_or_default())
-                }
-                Target::Skill(skill) => format!(" --skill={}", quoted(skill.raw())),
-                Target::Tag(tag) => format!(" --tag={}", quoted(tag.raw())),
-                Target::Route(route) => format!(" --route={}", quoted(route)),
-                Target::Any => String::new(),
-            };
-            let context =
-                send.context.as_ref().map(|context| format!(" --context-id={}", quoted(&context.raw())));
-            format!(
-                "{}quarterdeck{flags} send{to}{}{}{}",
-                piped(&send.parts),
-                context.unwrap_or_default(),
-                metadata(&send.metadata),
-                parts(&send.parts)
-            )
-        }
+        Intent::Send(send) => of_send(snapshot, flags, send),
         Intent::Answer { attempt, parts: answer, metadata: extra } => match find(*attempt) {
             Some(attempt) => format!(
                 "{}quarterdeck{flags} send -a {} --task-id={}{}{}",
                 piped(answer),
                 agent_of(attempt),
                 task_of(attempt),
-                metadata(extra),
+                metadata(extra.as_ref()),
                 parts(answer)
             ),
             None => String::new(),
@@ -112,23 +149,35 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         Intent::PresumeLost { attempt, why } => {
             format!("quarterdeck{flags} task presume-lost {attempt}{}", reason(why.as_ref()))
         }
-        Intent::Retry { attempt, to, why } | Intent::Reroute { attempt, to, why } => {
-            let verb = if matches!(intent, Intent::Retry { .. }) { "retry" } else { "reroute" };
-            let agent = to.and_then(|id| snapshot.agents.iter().find(|(_, agent)| agent.id == id));
-            let to =
-                agent.map(|(_, agent)| format!(" --to={}", quoted(agent.name.raw()))).unwrap_or_default();
-            format!("quarterdeck{flags} task {verb} {attempt}{to}{}", reason(why.as_ref()))
+        Intent::Retry { attempt, to, why } => {
+            format!(
+                "quarterdeck{flags} task retry {attempt}{}{}",
+                elsewhere(snapshot, *to),
+                reason(why.as_ref())
+            )
+        }
+        Intent::Reroute { attempt, to, why } => {
+            format!(
+                "quarterdeck{flags} task reroute {attempt}{}{}",
+                elsewhere(snapshot, *to),
+                reason(why.as_ref())
+            )
         }
         Intent::CheckAgent { .. } | Intent::AddAgents { .. } => format!("quarterdeck{flags} agents"),
         Intent::AddAgent { url, .. } => format!("quarterdeck{flags} agents --add={}", quoted(url)),
         Intent::RemoveAgent { agent, .. } => {
-            let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
-            let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
-            format!("quarterdeck{flags} agents --remove={agent}")
+            format!("quarterdeck{flags} agents --remove={}", named(snapshot, *agent))
+        }
+        Intent::Service { agent, to, why, .. } => {
+            format!(
+                "quarterdeck{flags} drain {}{}{}",
+                named(snapshot, *agent),
+                service(to),
+                reason(why.as_ref())
+            )
         }
         Intent::Breaker { agent, to, .. } => {
-            let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
-            let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
+            let agent = named(snapshot, *agent);
             let to = match to {
                 Some(BreakerState::Open) => "open",
                 Some(_) => "close",
@@ -150,8 +199,7 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             format!("quarterdeck{flags} note{back}{on} {}", positional(text.raw()))
         }
         Intent::Adopt { agent, task } => {
-            let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
-            let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
+            let agent = named(snapshot, *agent);
             format!("quarterdeck{flags} task subscribe -a {agent} {}", positional(&task.raw()))
         }
     }

@@ -21,7 +21,19 @@ pub struct Label {
 
 /// The health of an agent.
 pub fn agent(agent: &Agent, glyphs: &'static Glyphs) -> Label {
-    health(agent.health, glyphs)
+    let label = health(agent.health, glyphs);
+    // An agent that is out of service and well needs nobody: one that is not shows what is wrong first.
+    match &agent.service {
+        Some(out) if matches!(agent.health, Health::Up) => {
+            let left = match (out.word(), agent.counts.live) {
+                ("draining", live) => format!(", {live} left"),
+                _ => String::new(),
+            };
+            Label { mark: glyphs.cordoned, word: format!("{}{left}", out.word()), role: Role::Warn }
+        }
+        Some(out) => Label { word: format!("{}, {}", label.word, out.word()), ..label },
+        None => label,
+    }
 }
 
 /// A health.

@@ -44,6 +44,7 @@ mod recordings;
 mod registry;
 mod replicas;
 mod reported_cards;
+mod routing;
 mod scripted;
 mod secrets;
 mod shell_words;

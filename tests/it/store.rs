@@ -305,6 +305,7 @@ fn stored_files_are_readable_only_by_their_owner() {
 }
 
 fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
+    use quarterdeck::domain::agent::service::{Drain, OutOfService};
     use quarterdeck::domain::agent::{Agent, AgentSpec, Counts, Health, Source};
     Agent {
         id: AgentId(Rng::new(seed).uuid(At::ZERO)),
@@ -331,6 +332,13 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         interface: None,
         confirmed_dialect: None,
         stream_refused: None,
+        service: Some(Arc::new(OutOfService {
+            by: "sam".into(),
+            since: At::from_micros(5),
+            why: Some("disk swap".into()),
+            until: Some(At::from_micros(9)),
+            drain: Some(Drain { move_at: Some(At::from_micros(8)), empty_since: None }),
+        })),
         health: Health::Unknown,
         since: At::ZERO,
         cause: None,
@@ -475,6 +483,7 @@ fn write_the_fixture_of_a_release() {
         FleetFact::JournalGap { from: At::ZERO, facts: 7 },
         FleetFact::ProblemReworded { number, text: by(), next: by() },
         FleetFact::ProblemForgotten { number },
+        FleetFact::RoutesLoaded { revision: 0xfeed, rules: 3 },
     ] {
         more(None, Fact::Fleet(fact));
     }
@@ -483,6 +492,8 @@ fn write_the_fixture_of_a_release() {
         AgentFact::TextSanitised { count: 2 },
         AgentFact::Relisted { spec: agent(3).spec, order: 2 },
         AgentFact::Unlisted,
+        AgentFact::ServiceChanged { service: agent(3).service },
+        AgentFact::Drained,
         AgentFact::StreamingRefused {
             cause: std::sync::Arc::new(quarterdeck::domain::cause::Cause::Status { status: 405, says: by() }),
         },

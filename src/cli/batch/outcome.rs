@@ -216,7 +216,7 @@ pub(super) async fn outcome(
     if let Some(task) = protocol_json::whole_task(snapshot, attempt, &detail, outputs) {
         return Ok(Outcome::Task(task));
     }
-    let answer = detail.messages.iter().rev().find(|entry| entry.message.role != Role::User);
+    let answer = detail.messages_of(attempt.id).rev().find(|entry| entry.message.role != Role::User);
     Ok(answer.map_or(Outcome::None, |answer| {
         let message = protocol_json::message(&answer.message);
         Outcome::Message(with_ours(message, protocol_json::ours(snapshot, attempt)))

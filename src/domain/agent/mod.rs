@@ -6,6 +6,7 @@ pub mod card;
 pub mod card_diff;
 pub mod outage;
 pub mod replicas;
+pub mod service;
 pub mod uptime;
 pub mod version;
 
@@ -16,6 +17,7 @@ use crate::domain::agent::breaker::Breaker;
 use crate::domain::agent::card::{Ability, Card, Dialect, Interface};
 use crate::domain::agent::outage::Outage;
 use crate::domain::agent::replicas::ReplicaKey;
+use crate::domain::agent::service::Service;
 use crate::domain::cause::Cause;
 use crate::domain::id::AgentId;
 use crate::domain::text::Untrusted;
@@ -195,6 +197,8 @@ pub struct Agent {
     pub certificate_until: Option<At>,
     /// The circuit breaker.
     pub breaker: Breaker,
+    /// Why it gets no new work; `None` while it is in service.
+    pub service: Service,
     /// The number of protocol violations so far, without deviations, up to a hundred.
     pub violations: u32,
     /// Deviations from its protocol version that were understood, each once, in words that follow "it wrote".

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::domain::agent::breaker::{Breaker, BreakerState};
 use crate::domain::agent::replicas::{ReplicaKey, ReplicaMembership};
 use crate::domain::agent::{Agent, AgentSpec, Counts, Health, Source};
+use crate::domain::cause::Cause;
 use crate::domain::fact::{AgentFact, JournalEntry};
 use crate::domain::id::AgentId;
 use crate::domain::job::task::ProtocolViolation;
@@ -77,41 +78,64 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
             agent.cause.clone_from(cause);
             agent.last_seen = *last_seen;
         }),
-        AgentFact::BreakerMoved { position, cause, forced } => edit(state, id, seq, |agent| {
-            let opened = match position {
-                BreakerState::Open => agent.breaker.opened.saturating_add(1),
-                BreakerState::HalfOpen => agent.breaker.opened,
-                BreakerState::Closed => 0,
-            };
-            if forced.is_some() {
+        AgentFact::BreakerMoved { position, cause, forced } => {
+            edit(state, id, seq, |agent| move_breaker(agent, at, *position, cause.as_ref(), forced.as_ref()));
+        }
+        AgentFact::ServiceChanged { service } => {
+            edit(state, id, seq, |agent| {
+                agent.service.clone_from(service);
                 agent.operator_at = Some(at);
+            });
+        }
+        AgentFact::Drained => edit(state, id, seq, |agent| {
+            if let Some(out) = &mut agent.service
+                && let Some(drain) = &mut Arc::make_mut(out).drain
+            {
+                drain.empty_since = Some(at);
             }
-            agent.breaker = Breaker {
-                position: *position,
-                since: at,
-                cause: cause.clone(),
-                forced: forced.clone(),
-                opened,
-            };
         }),
         AgentFact::TextSanitised { count } => {
             edit(state, id, seq, |agent| agent.sanitised = agent.sanitised.saturating_add(*count));
         }
-        AgentFact::ViolationCounted { violation } => edit(state, id, seq, |agent| match violation {
-            ProtocolViolation::Deviation(what) => {
-                agent.deviations = agent.deviations.iter().cloned().chain([what.clone()]).collect();
-            }
-            ProtocolViolation::IllegalMove { .. }
-            | ProtocolViolation::AfterLastChunk
-            | ProtocolViolation::AppendToNothing
-            | ProtocolViolation::ForeignTaskId(_)
-            | ProtocolViolation::Unreadable(_) => agent.violations = agent.violations.saturating_add(1),
-        }),
+        AgentFact::ViolationCounted { violation } => {
+            edit(state, id, seq, |agent| count_violation(agent, violation));
+        }
         // The consequences of these are in the facts about sources.
         AgentFact::Added | AgentFact::Removed => {
             edit(state, id, seq, |agent| agent.operator_at = Some(at));
         }
         AgentFact::Forgotten => state.remove_agent(id),
+    }
+}
+
+fn move_breaker(
+    agent: &mut Agent,
+    at: At,
+    position: BreakerState,
+    cause: Option<&Arc<Cause>>,
+    forced: Option<&Untrusted>,
+) {
+    let opened = match position {
+        BreakerState::Open => agent.breaker.opened.saturating_add(1),
+        BreakerState::HalfOpen => agent.breaker.opened,
+        BreakerState::Closed => 0,
+    };
+    if forced.is_some() {
+        agent.operator_at = Some(at);
+    }
+    agent.breaker = Breaker { position, since: at, cause: cause.cloned(), forced: forced.cloned(), opened };
+}
+
+fn count_violation(agent: &mut Agent, violation: &ProtocolViolation) {
+    match violation {
+        ProtocolViolation::Deviation(what) => {
+            agent.deviations = agent.deviations.iter().cloned().chain([what.clone()]).collect();
+        }
+        ProtocolViolation::IllegalMove { .. }
+        | ProtocolViolation::AfterLastChunk
+        | ProtocolViolation::AppendToNothing
+        | ProtocolViolation::ForeignTaskId(_)
+        | ProtocolViolation::Unreadable(_) => agent.violations = agent.violations.saturating_add(1),
     }
 }
 
@@ -147,6 +171,7 @@ fn insert(
         last_seen: At::ZERO,
         outages: Arc::default(),
         breaker: Breaker::default(),
+        service: None,
         violations: 0,
         deviations: Arc::default(),
         sanitised: 0,

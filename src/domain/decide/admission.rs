@@ -42,6 +42,8 @@ pub(super) enum Wait {
     Health(Health),
     /// Its breaker lets nothing through; the text says why, and what ends that.
     Breaker(Untrusted),
+    /// An operator took it out of service; the text says who and why.
+    Cordoned(Untrusted),
     /// It runs as many tasks as it accepts at once.
     Full {
         /// Its tasks in flight.
@@ -57,6 +59,7 @@ impl Wait {
         match self {
             Self::Health(health) => Obstacle::Health(*health),
             Self::Breaker(_) => Obstacle::Breaker,
+            Self::Cordoned(_) => Obstacle::Cordoned,
             Self::Full { .. } => Obstacle::Full,
         }
     }
@@ -69,6 +72,11 @@ pub(super) fn admit(turn: &Turn, key: AgentKey, work: Work) -> Admission {
     };
     if let Err(why) = breaker::lets_through(turn, key) {
         return Admission::Wait(Wait::Breaker(why));
+    }
+    if work == Work::New
+        && let Some(out) = &agent.service
+    {
+        return Admission::Wait(Wait::Cordoned(out.in_words().into()));
     }
     if work == Work::New
         && let Some(capacity) = agent.spec.capacity
@@ -90,6 +98,9 @@ pub(super) fn accepts(turn: &Turn, key: AgentKey, work: Work) -> Result<(), Refu
     match admit(turn, key, work) {
         Admission::Granted | Admission::Wait(Wait::Health(_) | Wait::Full { .. }) => Ok(()),
         Admission::Wait(Wait::Breaker(why)) => Err(not_now(why)),
+        Admission::Wait(Wait::Cordoned(out)) => Err(not_now(format!(
+            "it is out of service, {out}; `quarterdeck drain NAME --resume` puts it back"
+        ))),
         Admission::Refused(refusal) => Err(refusal),
     }
 }

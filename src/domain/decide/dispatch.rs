@@ -145,7 +145,7 @@ fn open(
     plan: Option<Plan>,
 ) -> Result<JobKey, Refusal> {
     if plan.is_some() {
-        queue::has_room(turn, message.len())?;
+        queue::has_room(turn, message.size())?;
     }
     let at = turn.at;
     let job = send.job.unwrap_or_else(|| JobId(turn.seed.uuid(at)));
@@ -294,7 +294,7 @@ pub(super) fn send_planned(turn: &mut Turn, agent: AgentKey) {
             Admission::Wait(Wait::Breaker(why)) => {
                 not_taken(turn, key, Phase::Unsent, Arc::new(Cause::Breaker(why)));
             }
-            Admission::Wait(Wait::Health(_) | Wait::Full { .. }) => {}
+            Admission::Wait(Wait::Health(_) | Wait::Full { .. } | Wait::Cordoned(_)) => {}
             Admission::Refused(refusal) => {
                 let cause = Cause::Unsupported(Untrusted::from(refusal.to_string()));
                 not_taken(turn, key, Phase::Unsent, Arc::new(cause));

@@ -109,6 +109,8 @@ pub(in crate::domain) enum Timer {
     Forget,
     /// Check whether the journal's problem is over.
     Journal,
+    /// Put an agent back in service, or move what still runs there.
+    Service(AgentKey),
     /// Let more jobs leave the queue.
     Queue,
     /// End the pause before a job's next attempt.

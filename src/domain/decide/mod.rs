@@ -19,6 +19,7 @@ mod retry;
 mod routing;
 #[cfg(test)]
 mod routing_tests;
+mod service;
 mod sources;
 mod streaming;
 mod task_time;
@@ -119,6 +120,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
     }
     for at in 0..turn.touched.agents.len() {
         measure::live(turn, turn.touched.agents[at]);
+        service::look(turn, turn.touched.agents[at]);
     }
     lint::run(turn);
 }
@@ -150,6 +152,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     problems::resume(turn);
     breaker::resume(turn);
     queue::resume(turn);
+    service::resume(turn);
     turn.set_timer(Timer::Retention, turn.at);
     retention::schedule(turn);
     turn.touched.console = true;
@@ -234,6 +237,10 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         Intent::Breaker { agent, to, by } => {
             let by = named(turn, by);
             breaker::force(turn, agent, to, by)
+        }
+        Intent::Service { agent, to, why, by } => {
+            let by = named(turn, by);
+            service::change(turn, agent, to, why, by)
         }
         Intent::OnProblem { number, act, by } => {
             let by = named(turn, by);
@@ -345,6 +352,7 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Lookup(attempt) => dispatch::lookup(turn, attempt),
             Timer::Check(agent) => health::check(turn, agent),
             Timer::Journal => turn.touched.console = true,
+            Timer::Service(agent) => service::due(turn, agent),
             Timer::Queue => turn.touched.freed = true,
             Timer::Dispatch(job) => queue::due(turn, job),
             Timer::Deadline(job) => queue::deadline(turn, job),

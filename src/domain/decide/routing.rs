@@ -90,8 +90,8 @@ pub(super) fn choose(turn: &mut Turn, target: &Target, fields: &MessageFields, t
     match waits {
         Some((why, decision)) => Choice::Wait(why, decision),
         None => {
-            let wanted: Vec<_> = rule.stages().map(ToString::to_string).collect();
-            Choice::Nobody(format!("no agent of the fleet is {}", wanted.join(", or ")).into())
+            let wanted: Vec<_> = rule.stages().map(Selector::wanted).collect();
+            Choice::Nobody(format!("no agent of the fleet {}", wanted.join(", or ")).into())
         }
     }
 }
@@ -195,13 +195,14 @@ fn selected(turn: &mut Turn, selector: &Selector) -> Arc<[AgentKey]> {
     if let Some(known) = turn.live.selected.get(selector) {
         return known.clone();
     }
-    let found: Arc<[AgentKey]> = turn
-        .state()
-        .agents()
-        .iter()
+    let agents = turn.state().agents().iter();
+    let mut found: Vec<_> = agents
         .filter(|(_, agent)| agent.listed && selector.names(agent))
-        .map(|(key, _)| key)
+        .map(|(key, agent)| (agent.order, key))
         .collect();
+    // What is equal goes in the order of the configuration, also after a restart.
+    found.sort_unstable();
+    let found: Arc<[AgentKey]> = found.into_iter().map(|(_, key)| key).collect();
     turn.live.selected.insert(selector.clone(), found.clone());
     found
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::agent::AgentSpec;
 use crate::domain::agent::breaker::{BreakerRules, BreakerState};
+use crate::domain::agent::service::ServiceChange;
 use crate::domain::decide::testing::{Conduct, Event, Fleet, every, spec};
 use crate::domain::input::{Input, Rules};
 use crate::domain::intent::{Intent, Send};
@@ -15,6 +16,7 @@ use crate::domain::route::{Backoff, Retry, Rule, Selector, Target};
 use crate::domain::text::Untrusted;
 
 type Script = Vec<(u64, Event)>;
+type Case<'a> = (&'a str, usize, Option<u32>, Rule, Script, u64, &'a [&'a str]);
 
 fn skill() -> Selector {
     Selector::Skill(Untrusted::from("a"))
@@ -49,7 +51,7 @@ fn fleet(agents: usize, capacity: Option<u32>, rule: Rule) -> Fleet {
 
 /// Each row: a name, the agents with what each accepts, the rule, what happens, until when, and the story of each job.
 #[track_caller]
-fn check(rows: Vec<(&str, usize, Option<u32>, Rule, Script, u64, &[&str])>) {
+fn check(rows: Vec<Case<'_>>) {
     for (name, agents, capacity, rule, script, until, expected) in rows {
         let mut fleet = fleet(agents, capacity, rule);
         fleet.play(&script, until);
@@ -130,7 +132,7 @@ fn jobs_go_to_the_agents_of_their_rule() {
     ]);
     for (target, words) in [
         (Target::Route("y".into()), "no rule of route y fits this message"),
-        (Target::Skill("z".into()), "no agent of the fleet is skill z"),
+        (Target::Skill("z".into()), "no agent of the fleet has skill z"),
     ] {
         let mut fleet = fleet(1, None, rule(skill()));
         fleet.play(&[(0, to(target))], 10);
@@ -140,6 +142,7 @@ fn jobs_go_to_the_agents_of_their_rule() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of rows")]
 fn jobs_wait_for_a_place_and_leave_in_order() {
     let rule = || Rule::new("r", skill());
     let urgent = {
@@ -252,6 +255,7 @@ fn jobs_wait_for_a_place_and_leave_in_order() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of rows")]
 fn what_follows_an_attempt_is_decided_by_how_it_ended() {
     let rule = || Rule { retry: retries(2, 10), ..Rule::new("r", skill()) };
     let idempotent = || Rule { idempotent: true, ..rule() };
@@ -488,4 +492,83 @@ fn an_operator_tries_a_job_again_or_moves_it() {
         fleet.play(&named(script), 100);
         assert!(fleet.last_refusal().contains(words), "{name}: {}", fleet.last_refusal());
     }
+}
+
+#[test]
+fn an_agent_that_is_out_of_service_gets_no_new_work() {
+    let rule = || Rule::new("r", skill());
+    let seconds = Duration::from_secs;
+    let cordon = |agent, window| Event::Service(agent, ServiceChange::Cordon { window });
+    let drain = |agent, move_after| Event::Service(agent, ServiceChange::Drain { window: None, move_after });
+    let resume = |agent| Event::Service(agent, ServiceChange::Resume);
+    let canceled = |agent| Event::Ends(agent, crate::domain::job::task::TaskState::Canceled);
+    check(vec![
+        (
+            "the other one gets it",
+            2,
+            None,
+            rule(),
+            [vec![(0, cordon(0, None))], every(1, 1, 2, &by_skill())].concat(),
+            100,
+            &["running: 1 working", "running: 1 working"],
+        ),
+        (
+            "all are out: it waits until one is back",
+            1,
+            None,
+            rule(),
+            vec![(0, cordon(0, None)), (1, by_skill()), (10, resume(0))],
+            100,
+            &["running: 0 working"],
+        ),
+        (
+            "it is back by itself",
+            1,
+            None,
+            rule(),
+            vec![(0, cordon(0, Some(seconds(60)))), (1, by_skill())],
+            70_000,
+            &["running: 0 working"],
+        ),
+        (
+            "what it has goes on",
+            2,
+            None,
+            rule(),
+            vec![(0, by_skill()), (1, drain(0, None))],
+            70_000,
+            &["running: 0 working"],
+        ),
+        (
+            "what it has is moved after a while",
+            2,
+            None,
+            rule(),
+            vec![(0, by_skill()), (1, drain(0, Some(seconds(60)))), (61_000, canceled(0))],
+            70_000,
+            &["running: 0 canceled, 1 working"],
+        ),
+    ]);
+    let words = |script: Script| {
+        let mut fleet = fleet(2, None, rule());
+        fleet.play(&script, 1000);
+        fleet.agent(0).service.as_ref().map(|out| out.in_words())
+    };
+    let send = (0, Event::Send(0, "a"));
+    for (name, script, expected) in [
+        ("empty at once", vec![(1, drain(0, None))], Some("drained by ada: disk")),
+        ("one left", vec![send.clone(), (1, drain(0, None))], Some("draining by ada: disk")),
+        ("it ended", vec![send, (1, drain(0, None)), (5, ends(0))], Some("drained by ada: disk")),
+        ("cordoned", vec![(1, cordon(0, None))], Some("cordoned by ada: disk")),
+        ("resumed", vec![(1, cordon(0, None)), (2, resume(0))], None),
+    ] {
+        assert_eq!(words(script).as_deref(), expected, "{name}");
+    }
+    let mut named = fleet(1, None, rule());
+    named.play(&[(0, cordon(0, None)), (1, Event::Send(0, "a"))], 10);
+    assert!(
+        named.last_refusal().contains("out of service, cordoned by ada: disk"),
+        "{}",
+        named.last_refusal()
+    );
 }

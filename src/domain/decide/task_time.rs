@@ -27,7 +27,7 @@ impl TaskTime {
             Some(usual) if took < usual => {
                 let since = at.since(self.at).as_millis();
                 let kept = HALF.as_millis();
-                let above = (usual - took).as_micros() * kept / (kept + since);
+                let above = usual.saturating_sub(took).as_micros() * kept / (kept + since);
                 took + Duration::from_micros(u64::try_from(above).unwrap_or(u64::MAX))
             }
             _ => took,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::{Card, FetchedCard, Offer, Skill};
+use crate::domain::agent::service::ServiceChange;
 use crate::domain::agent::{Agent, AgentSpec, Source};
 use crate::domain::call::{Answered, Outcome, Probed, SendOutcome, StreamOutcome, SubscribeOutcome};
 use crate::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent, TlsFault};
@@ -111,6 +112,8 @@ pub(in crate::domain::decide) enum Event {
     /// An operator tries the job of the agent's newest attempt again, or moves it; to the second agent, or anywhere.
     Retry(usize, Option<usize>),
     Reroute(usize, Option<usize>),
+    /// An operator takes the agent out of service, or puts it back.
+    Service(usize, ServiceChange),
     /// An operator wants something.
     Intent(Intent),
     /// Something else goes into the core.
@@ -292,6 +295,15 @@ impl Fleet {
             Event::Reroute(agent, to) => {
                 let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
                 self.intent(Intent::Reroute { attempt, to, why: None });
+            }
+            Event::Service(agent, to) => {
+                let by = Untrusted::from("ada");
+                self.intent(Intent::Service {
+                    agent: self.agent(agent).id,
+                    to,
+                    why: Some("disk".into()),
+                    by,
+                });
             }
             Event::Intent(intent) => self.intent(intent),
             Event::Input(input) => self.feed(input),

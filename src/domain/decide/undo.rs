@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use crate::domain::agent::breaker::Breaker;
+use crate::domain::agent::service::Service;
 use crate::domain::cause::Cause;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::turn::Turn;
-use crate::domain::decide::{breaker, dispatch, fleet};
+use crate::domain::decide::{breaker, dispatch, fleet, service};
 use crate::domain::fact::{AttemptFact, FleetFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt};
@@ -34,6 +35,8 @@ pub(in crate::domain) enum Undo {
     Cancel(AttemptKey, Option<CancelMark>),
     /// The take and the mute of the problem before the act.
     Problem(u32, Option<Taken>, Option<Muted>),
+    /// The service of the agent before the act.
+    Service(AgentKey, Service),
     /// The breaker before the act.
     Breaker(AgentKey, Breaker),
     /// An agent that was not on the operator's list.
@@ -71,6 +74,10 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
         Intent::Breaker { agent, .. } => {
             let key = state.agent_key(*agent)?;
             Some(Undo::Breaker(key, state.agent(key)?.breaker.clone()))
+        }
+        Intent::Service { agent, .. } => {
+            let key = state.agent_key(*agent)?;
+            Some(Undo::Service(key, state.agent(key)?.service.clone()))
         }
         Intent::AddAgent { url, .. } => {
             let kept = fleet::by_url(turn, url, false).is_some_and(|key| fleet::is_kept(turn, key));
@@ -128,6 +135,16 @@ fn hand_on(turn: &mut Turn, ticket: u64, undo: Undo) -> Undo {
                 _ => None,
             });
             Undo::Breaker(key, handed_on(breaker, now, later))
+        }
+        Undo::Service(key, service) => {
+            let Some(now) = turn.state().agent(key).map(|agent| agent.service.clone()) else {
+                return Undo::Nothing;
+            };
+            let later = later(turn, ticket).filter_map(|undo| match undo {
+                Undo::Service(of, service) if *of == key => Some(service),
+                _ => None,
+            });
+            Undo::Service(key, handed_on(service, now, later))
         }
         Undo::Cancel(key, mark) => {
             let now = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()?.cancel);
@@ -218,6 +235,7 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
         Undo::Cancel(key, mark) => withdraw_cancel(turn, key, mark),
         Undo::Problem(number, taken, muted) => problem(turn, number, taken, muted),
         Undo::Breaker(key, was) => breaker::restore(turn, key, was),
+        Undo::Service(key, was) => service::restore(turn, key, was),
         Undo::Added(agents) => {
             for agent in agents {
                 if let Some(key) = turn.state().agent_key(agent) {
@@ -268,6 +286,7 @@ mod tests {
 
     use super::*;
     use crate::domain::agent::breaker::BreakerState;
+    use crate::domain::agent::service::ServiceChange;
     use crate::domain::agent::{AgentSpec, Source};
     use crate::domain::core::{Core, Out};
     use crate::domain::id::AgentId;
@@ -314,7 +333,11 @@ mod tests {
         let agents = core.state().agents().iter().map(|(_, agent)| {
             let breaker = &agent.breaker;
             let by = breaker.forced.as_ref().map(Untrusted::raw);
-            format!("{} {} {:?} {:?} {by:?}", agent.name, agent.listed, agent.sources, breaker.position)
+            let service = agent.service.as_ref().map(|out| out.in_words());
+            format!(
+                "{} {} {:?} {:?} {by:?} {service:?}",
+                agent.name, agent.listed, agent.sources, breaker.position
+            )
         });
         let open = core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
         let problems = open.map(|(_, problem)| {
@@ -340,6 +363,14 @@ mod tests {
             Intent::Breaker { agent: one, to: Some(BreakerState::Open), by: by() },
             Intent::Breaker { agent: one, to: Some(BreakerState::Closed), by: by() },
             Intent::Breaker { agent: one, to: None, by: by() },
+            Intent::Service { agent: one, to: ServiceChange::Cordon { window: None }, why: None, by: by() },
+            Intent::Service {
+                agent: one,
+                to: ServiceChange::Drain { window: Some(time), move_after: None },
+                why: Some("disk".into()),
+                by: by(),
+            },
+            Intent::Service { agent: one, to: ServiceChange::Resume, why: None, by: by() },
             Intent::RemoveAgent { agent: kept, by: by() },
             Intent::AddAgent { url: KEPT.into(), by: by() },
         ]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::{Card, Dialect, Interface};
+use crate::domain::agent::service::Service;
 use crate::domain::agent::{AgentSpec, Health};
 use crate::domain::cause::Cause;
 use crate::domain::job::task::ProtocolViolation;
@@ -102,6 +103,13 @@ pub enum AgentFact {
         /// The operator who holds it in this state; `None` if it works automatically.
         forced: Option<Untrusted>,
     },
+    /// An operator took it out of service or put it back, or its maintenance window ended.
+    ServiceChanged {
+        /// Why it gets no new work from here on; `None` if it is in service.
+        service: Service,
+    },
+    /// Nothing runs any more at an agent that is being drained.
+    Drained,
     /// Control sequences or hidden characters were removed from text that it sent.
     TextSanitised {
         /// How many were removed since the last such fact.

@@ -19,6 +19,8 @@ pub enum ChangeKind {
     Card,
     /// How an agent is.
     Health,
+    /// An agent was taken out of service.
+    Service,
     /// A breaker moved.
     Breaker,
     /// An operator did something.
@@ -37,6 +39,7 @@ impl ChangeKind {
         match self {
             Self::Card => "card",
             Self::Health => "agent",
+            Self::Service => "service",
             Self::Breaker => "breaker",
             Self::Act => "act",
             Self::Note => "note",
@@ -152,6 +155,9 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
         };
         if let Some(text) = health {
             push(agent.since, ChangeKind::Health, text);
+        }
+        if let Some(out) = &agent.service {
+            push(out.since, ChangeKind::Service, format!("{name} is out of service: {}", out.in_words()));
         }
         let breaker = &agent.breaker;
         let by = breaker.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();

@@ -123,6 +123,24 @@ impl Detail {
         self.line(entry, fact.clone());
     }
 
+    /// The conversation of one attempt: what the agent has of it, and the job's own message unless the agent repeated it
+    /// under the id of this attempt.
+    pub fn messages_of(&self, attempt: AttemptId) -> impl DoubleEndedIterator<Item = &ConversationMessage> {
+        let repeated = move |own: &ConversationMessage| {
+            let same = |entry: &ConversationMessage| {
+                entry.attempt == Some(attempt)
+                    && entry.message.role == Role::User
+                    && entry.message.parts == own.message.parts
+            };
+            self.messages.iter().any(same)
+        };
+        let is_of = move |entry: &&ConversationMessage| match entry.attempt {
+            Some(of) => of == attempt,
+            None => !repeated(entry),
+        };
+        self.messages.iter().filter(is_of)
+    }
+
     /// How the task of an attempt ended, if its last cancel came too late.
     pub fn late_end(&self, attempt: AttemptId) -> Option<&LateEnd> {
         let mut marks = self.timeline.iter().rev().filter_map(|line| match &line.fact {
@@ -160,7 +178,10 @@ impl Detail {
     fn say(&mut self, at: At, attempt: Option<AttemptId>, message: &Arc<Message>) {
         let by_caller =
             |entry: &ConversationMessage| entry.message.role == Role::User && !message.has_no_id();
-        let same_id = |entry: &&mut ConversationMessage| entry.message.id == message.id;
+        // Two agents may give their messages the same ids.
+        let same_id = |entry: &&mut ConversationMessage| {
+            entry.message.id == message.id && (entry.attempt.is_none() || entry.attempt == attempt)
+        };
         // Identical messages without ids were numbered before they were recorded.
         for entry in self.messages.iter_mut().filter(same_id).filter(|_| !message.has_no_id()) {
             if by_caller(entry) || entry.message.parts == message.parts {

@@ -146,7 +146,7 @@ impl Message {
     }
 
     /// The size of its parts and its metadata in bytes.
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         let metadata = self.metadata.as_ref().map_or(0, |json| json.raw().len());
         (self.parts.iter().map(Part::len).sum::<usize>() + metadata) as u64
     }

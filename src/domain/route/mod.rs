@@ -62,6 +62,15 @@ pub enum Selector {
 }
 
 impl Selector {
+    /// What an agent must be: the words behind "no agent of the fleet".
+    pub fn wanted(&self) -> String {
+        match self {
+            Self::Agent(name) => format!("is called {name}"),
+            Self::Set(names) => format!("is one of {}", names.join(", ")),
+            Self::Skill(_) | Self::Tag(_) | Self::Label { .. } => format!("has {self}"),
+        }
+    }
+
     /// True if it names this agent.
     pub fn names(&self, agent: &Agent) -> bool {
         let mut skills = agent.card.iter().flat_map(|card| &card.skills);
@@ -277,10 +286,13 @@ impl Rule {
         let asks = |wanted: &Untrusted, field: condition::Field| {
             self.conditions.iter().any(|condition| condition.names(field, wanted))
         };
+        // A rule that belongs to a route is asked only by those who name the route.
+        let for_everybody = self.route == self.name;
         match target {
             Target::Agent(_) => false,
-            Target::Any => true,
             Target::Route(route) => *self.route == **route || *self.name == **route,
+            _ if !for_everybody => false,
+            Target::Any => true,
             Target::Skill(skill) => {
                 matches!(&self.to, Selector::Skill(to) if to == skill) || asks(skill, condition::Field::Skill)
             }

@@ -99,7 +99,7 @@ impl Queue {
                 if ready {
                     self.lanes.entry(lane.clone()).or_default().insert(place);
                 }
-                let bytes = job.message.as_ref().map_or(0, |message| message.len());
+                let bytes = job.message.as_ref().map_or(0, |message| message.size());
                 self.bytes += bytes;
                 self.entries.insert(key, Entry { lane, place, ready, bytes });
             }

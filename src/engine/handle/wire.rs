@@ -165,6 +165,10 @@ impl Record for Intent {
                 }
                 .end()
             }
+            Self::Service { agent, to, why, by } => {
+                let writer = says("service").raw("agent", &agent.put()).raw("to", &to.put());
+                put_member(writer.raw("by", &by.put()), "why", why).end()
+            }
             Self::Note { problem, agent, attempt, by, text }
             | Self::TakeBackNote { problem, agent, attempt, by, text } => {
                 let back = matches!(self, Self::TakeBackNote { .. });
@@ -204,6 +208,12 @@ impl Record for Intent {
             "breaker" => {
                 Self::Breaker { agent: agent()?, to: member(&object, "to")?, by: member(&object, "by")? }
             }
+            "service" => Self::Service {
+                agent: agent()?,
+                to: member(&object, "to")?,
+                why: why()?,
+                by: member(&object, "by")?,
+            },
             "on problem" => Self::OnProblem {
                 number: member(&object, "number")?,
                 by: member(&object, "by")?,

@@ -1,7 +1,8 @@
-//! The answer of `route explain` on the socket.
+//! Routing and service on the socket: the answer of `route explain`, and what operators want of agents.
 
 use std::sync::Arc;
 
+use crate::domain::agent::service::ServiceChange;
 use crate::domain::route::Fit;
 use crate::domain::route::balance::Balance;
 use crate::domain::route::condition::Unmet;
@@ -12,6 +13,30 @@ use crate::store::record::{Record, member, put_member, record};
 record! {
     Explanation { revision, rules, outcome, decision, names }
     RuleRow { name, route, conditions, to, balance, settings, running, shadowed_by, fit }
+}
+
+impl Record for ServiceChange {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("to", word);
+        match self {
+            Self::Resume => says("resume").end(),
+            Self::Cordon { window } => put_member(says("cordon"), "window", window).end(),
+            Self::Drain { window, move_after } => {
+                put_member(put_member(says("drain"), "window", window), "move_after", move_after).end()
+            }
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        let window = || member(&object, "window");
+        Some(match &*object.text("to")? {
+            "resume" => Self::Resume,
+            "cordon" => Self::Cordon { window: window()? },
+            "drain" => Self::Drain { window: window()?, move_after: member(&object, "move_after")? },
+            _ => return None,
+        })
+    }
 }
 
 impl Record for Balance {

@@ -65,6 +65,9 @@ impl Record for Agent {
         if self.breaker != Breaker::default() {
             add(&mut members, "breaker", &self.breaker);
         }
+        if self.service.is_some() {
+            add(&mut members, "service", &self.service);
+        }
         add(&mut members, "oddities", &self.violations);
         if !self.deviations.is_empty() {
             add(&mut members, "deviations", &self.deviations.to_vec());
@@ -103,6 +106,7 @@ impl Record for Agent {
             last_seen: member(&object, "last_seen")?,
             outages: member::<Option<Vec<Outage>>>(&object, "outages")?.unwrap_or_default().into(),
             breaker: member::<Option<Breaker>>(&object, "breaker")?.unwrap_or_default(),
+            service: member(&object, "service")?,
             violations: member(&object, "oddities")?,
             deviations: member::<Option<Vec<Untrusted>>>(&object, "deviations")?.unwrap_or_default().into(),
             sanitised: member(&object, "disarmed")?,

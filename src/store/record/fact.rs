@@ -97,6 +97,8 @@ bodies!(AgentFact {
     HealthChanged = "health_changed" { health, cause, last_seen },
     BreakerMoved = "breaker_moved" { position, cause, forced },
     StreamingRefused = "streaming_refused" { cause },
+    ServiceChanged = "service_changed" { service },
+    Drained = "drained" {},
     TextSanitised = "text_disarmed" { count },
     ViolationCounted = "violation_counted" { violation },
 });

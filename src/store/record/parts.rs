@@ -3,6 +3,7 @@
 use super::{Record, add, member, record, words};
 use crate::domain::agent::breaker::{Breaker, BreakerState};
 use crate::domain::agent::card::{Card, Dialect, Interface, Offer, Peer, SecurityScheme, Skill};
+use crate::domain::agent::service::{Drain, OutOfService};
 use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::fact::Act;
@@ -88,6 +89,8 @@ record! {
     Progress { artifacts, messages, messages_total, content }
     LateEnd { state, after }
     Waiting { why, since, until }
+    OutOfService { by, since, why, until, drain }
+    Drain { move_at, empty_since }
     Plan { target, rule, revision, deadline, priority, idempotent, retries, next, waiting, dead }
     Considered { agent, score, health, in_flight, capacity, latency, verdict }
     Decision { rule, route, revision, matched, stage, candidates }

@@ -128,6 +128,12 @@ pub fn uptime(ctx: &Context, facts: &[JournalEntry]) -> Lines {
 pub fn short(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) -> Lines {
     let mut lines = vec![labelled("state", state_line(canvas, ctx, agent))];
     lines.extend(cause_lines(agent, width));
+    if let Some(out) = &agent.service {
+        let until = out.until.map(|until| format!(", until {}", ctx.clocks.second(until, ctx.snapshot.at)));
+        let words =
+            format!("out, {} {}{}", out.in_words(), canvas.since(out.since), until.unwrap_or_default());
+        lines.extend(wrapped("service", &words, Role::Warn, width));
+    }
     if agent.breaker.position != BreakerState::Closed || agent.breaker.forced.is_some() {
         let by =
             agent.breaker.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();

@@ -101,6 +101,15 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
             line.push(span(because(cause.as_deref()), Role::Plain));
             line
         }
+        AgentFact::ServiceChanged { service: Some(out) } => {
+            let until = out.until.map(|_| ", for a window").unwrap_or_default();
+            one(format!("out of service: {}{until}", out.in_words()), Role::Warn)
+        }
+        AgentFact::ServiceChanged { service: None } => {
+            let by = if actor.is_empty() { String::new() } else { format!(", by {}", actor.line()) };
+            one(format!("back in service{by}"), Role::Ok)
+        }
+        AgentFact::Drained => one("drained: nothing runs there any more", Role::Ok),
         AgentFact::ViolationCounted { violation } => {
             one(format!("protocol violation: it {violation}"), Role::Warn)
         }

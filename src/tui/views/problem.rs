@@ -266,6 +266,8 @@ fn of_agent(entry: &JournalEntry) -> Option<Vec<Span>> {
         AgentFact::CardChanged { .. }
         | AgentFact::HealthChanged { .. }
         | AgentFact::BreakerMoved { .. }
+        | AgentFact::ServiceChanged { .. }
+        | AgentFact::Drained
         | AgentFact::InterfaceChosen { .. }
         | AgentFact::DialectConfirmed { .. }
         | AgentFact::StreamingRefused { .. }

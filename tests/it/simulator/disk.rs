@@ -4,6 +4,7 @@
 //! and refuses acts. When the disk recovers, the current rows are durable, and the facts since the failure are lost.
 
 use quarterdeck::domain::agent::Health;
+use quarterdeck::domain::agent::service::ServiceChange;
 use quarterdeck::domain::input::Reply;
 use quarterdeck::domain::intent::Refusal;
 use quarterdeck::domain::job::task::CancelMark;
@@ -344,6 +345,15 @@ impl World {
                 by,
                 text: "seen".into(),
             });
+        }
+        if self.disk.seed.below(3) == 0 {
+            let window = (self.disk.seed.below(2) == 0).then_some(Duration::from_secs(20));
+            let to = match self.disk.seed.below(3) {
+                0 => ServiceChange::Resume,
+                1 => ServiceChange::Cordon { window },
+                _ => ServiceChange::Drain { window, move_after: Some(Duration::from_secs(5)) },
+            };
+            return self.submit(Intent::Service { agent, to, why: None, by });
         }
         self.submit(Intent::Breaker { agent, to, by });
     }

@@ -112,10 +112,7 @@ impl World {
             assert!(live.len() <= 1, "{key:?} has several live attempts: {live:?}");
             let undecided = live.iter().any(|attempt| attempt.phase != Phase::Uncertain);
             assert!(!(job.phase == JobPhase::Over && undecided), "{key:?} is over, but runs: {live:?}");
-            assert!(
-                !(job.phase == JobPhase::Queued && !live.is_empty()),
-                "{key:?} waits, but runs: {live:?}"
-            );
+            assert!(job.phase != JobPhase::Queued || live.is_empty(), "{key:?} waits, but runs: {live:?}");
         }
     }
 

@@ -1,0 +1,199 @@
+//! Routing on real connections: where messages go, what waits, and what happens when agents die.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use quarterdeck::demo::Behaviour;
+use serde_json::Value;
+
+use crate::cli::{Desk, fits, schema, text};
+use crate::support::{part, polled};
+
+/// Two agents that take two tasks at once, one that fails, and rules for them.
+fn desk() -> Desk {
+    let desk = Desk::new(vec![
+        part("one", Behaviour::Steady),
+        part("two", Behaviour::Steady),
+        part("broken", Behaviour::Failing),
+    ]);
+    let rules = r#"
+[[fleet.default.routes]]
+name = "pair"
+match = { type = "pair" }
+to = { set = ["one", "two"] }
+balance = "least_connections"
+
+[[fleet.default.routes]]
+name = "narrow"
+match = { route = "slow-lane" }
+to = { agent = "one" }
+concurrency = 1
+deadline = "30s"
+
+[[fleet.default.routes]]
+name = "never"
+match = { type = "pair", caller = "nobody" }
+to = { skill = "work" }
+[[fleet.default.routes]]
+name = "shadowed"
+match = { type = "pair", caller = "nobody", tag = "x", route = "never" }
+to = { skill = "nothing" }
+"#;
+    let file = std::fs::OpenOptions::new().append(true).open(desk.dir.path().join("config.toml"));
+    file.unwrap().write_all(rules.as_bytes()).unwrap();
+    desk
+}
+
+const PAIR: &str = r#"{"type":"pair"}"#;
+
+fn agent_of(sent: &Value) -> &str {
+    sent["task"]["metadata"]["quarterdeck"]["agent"].as_str().unwrap_or_else(|| panic!("{sent}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_go_where_the_rules_say_and_the_commands_say_why() {
+    let desk = desk();
+    let explained = desk.json(&["route", "explain", "a room", "--metadata", PAIR]).await;
+    fits(&schema("route-explain"), &explained, "route-explain");
+    assert_eq!(explained["rule"], "pair");
+    let taken = explained["outcome"]["agent"].as_str().unwrap();
+    let sent = desk.json(&["send", "a room", "--metadata", PAIR]).await;
+    assert_eq!(agent_of(&sent), taken, "what is explained is what is done");
+    let job = sent["task"]["metadata"]["quarterdeck"]["job"].as_str().unwrap();
+    let decisions = desk.json(&["route", "explain", "--job", job]).await;
+    assert_eq!(decisions["decisions"][0]["rule"], "pair");
+    assert_eq!(decisions["decisions"][0]["candidates"][0]["agent"], taken);
+
+    let nowhere = desk.json(&["route", "explain", "a room"]).await;
+    fits(&schema("route-explain"), &nowhere, "route-explain");
+    assert!(nowhere["outcome"]["nowhere"].as_str().unwrap().contains("no rule fits"), "{nowhere}");
+    let refused = desk.run(&["send", "a room"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("no rule fits this message"), "{}", text(&refused.stderr));
+
+    let sent = desk.json(&["send", "a room", "--route", "slow-lane"]).await;
+    assert_eq!(agent_of(&sent), "one");
+    let sent = desk.json(&["send", "a room", "-a", "two", "--skill", "work"]).await;
+    assert_eq!(agent_of(&sent), "two");
+
+    let checked = desk.run(&["route", "check", "-o", "json"]).await;
+    assert_eq!(checked.status.code(), Some(1));
+    let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let findings: Vec<_> =
+        checked["findings"].as_array().unwrap().iter().map(|row| row["rule"].as_str().unwrap()).collect();
+    // It can never decide, and nobody has its skill.
+    assert_eq!(findings, ["shadowed", "shadowed"], "{checked}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_dies_or_is_drained_loses_its_work_to_the_other() {
+    let desk = desk();
+    let mut serve = desk.command().arg("serve").stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let running = desk.dir.path().join("data/engine.sock");
+    polled(async || if running.exists() { Ok(()) } else { Err("no socket yet".into()) }).await;
+    let drained = desk.json(&["drain", "one", "--why", "disk swap"]).await;
+    assert_eq!((drained["service"].as_str(), drained["why"].as_str()), (Some("drained"), Some("disk swap")));
+    let agents = desk.json(&["agents"]).await;
+    fits(&schema("agents"), &agents, "agents");
+    assert_eq!(agents["agents"][0]["service"], "drained");
+    let sent = desk.json(&["send", "a room", "--metadata", PAIR]).await;
+    assert_eq!(agent_of(&sent), "two");
+    let refused = desk.run(&["send", "-a", "one", "a room"]).await;
+    assert!(text(&refused.stderr).contains("out of service, drained by"), "{}", text(&refused.stderr));
+
+    // Nobody is left: it waits, and leaves once one is back.
+    desk.fleet.kill("two");
+    polled(async || {
+        let agents = desk.json(&["agents"]).await;
+        let down = agents["agents"][1]["state"] == "down";
+        if down { Ok(()) } else { Err(agents.to_string()) }
+    })
+    .await;
+    let args = ["send", "a room for later", "--metadata", PAIR, "-o", "json"];
+    let waiting = desk.command().args(args).stdout(Stdio::piped()).spawn().unwrap();
+    polled(async || {
+        let queue = desk.json(&["queue"]).await;
+        fits(&schema("queue"), &queue, "queue");
+        if queue["queue"][0]["waitsFor"] == "unavailable" { Ok(()) } else { Err(queue.to_string()) }
+    })
+    .await;
+    desk.json(&["drain", "one", "--resume"]).await;
+    let output = waiting.wait_with_output().await.unwrap();
+    let sent: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(agent_of(&sent), "one");
+    let queue = desk.json(&["queue"]).await;
+    assert!(
+        queue["queue"].as_array().unwrap().is_empty() && queue["deadLetters"].as_array().unwrap().is_empty()
+    );
+    serve.kill().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_tried_again_elsewhere_with_a_message_of_its_own() {
+    let desk = desk();
+    let failed = loop {
+        let sent = desk.json(&["send", "-a", "broken", "a room"]).await;
+        if sent["task"]["status"]["state"] == "TASK_STATE_FAILED" {
+            break sent;
+        }
+    };
+    let ours = |sent: &Value| sent["task"]["metadata"]["quarterdeck"].clone();
+    let job = ours(&failed)["job"].as_str().unwrap().to_owned();
+    // The message of a job that is over is read from the journal.
+    let again = desk.json(&["task", "retry", &job, "--to", "two", "--why", "broken again"]).await;
+    assert_eq!(
+        (agent_of(&again), again["task"]["status"]["state"].as_str()),
+        ("two", Some("TASK_STATE_COMPLETED"))
+    );
+    assert_eq!(ours(&again)["job"].as_str(), Some(&*job));
+    assert_ne!(ours(&again)["messageId"], ours(&failed)["messageId"]);
+    let said: Vec<_> = again["task"]["history"].as_array().unwrap().iter().map(|one| &one["role"]).collect();
+    assert_eq!(said.iter().filter(|role| **role == "ROLE_USER").count(), 1, "{again}");
+    let refused = desk.run(&["task", "retry", &job]).await;
+    assert!(text(&refused.stderr).contains("it completed"), "{}", text(&refused.stderr));
+    let unknown = desk.run(&["task", "retry", &job, "--to", "tow"]).await;
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("did you mean two?"), "{}", text(&unknown.stderr));
+}
+
+/// A changed file takes effect; one with faults changes nothing, and a problem names the line.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_are_read_again_when_their_file_changes() {
+    let desk = desk();
+    let file = desk.dir.path().join("config.toml");
+    let mut serve = desk.command().arg("serve").stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let running = desk.dir.path().join("data/engine.sock");
+    polled(async || if running.exists() { Ok(()) } else { Err("no socket yet".into()) }).await;
+    let good = std::fs::read_to_string(&file).unwrap();
+    let before = desk.json(&["route", "list"]).await;
+    std::fs::write(&file, good.replace("least_connections", "fastest")).unwrap();
+    // Commands read the file too, and say what is wrong with it; the engine keeps what it has.
+    let other = desk.dir.path().join("good.toml");
+    std::fs::write(&other, &good).unwrap();
+    let ask = async |args: &[&str]| -> Value {
+        let mut command = crate::kill::binary();
+        command.arg("--config").arg(&other).arg("--data-dir").arg(desk.dir.path().join("data"));
+        let output = command.args(args).args(["-o", "json"]).output().await.unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)))
+    };
+    polled(async || {
+        let problems = ask(&["problems"]).await;
+        let told = problems["problems"].as_array().unwrap().iter().any(|problem| {
+            problem["kind"] == "routes-unread"
+                && problem["text"].as_str().unwrap().contains("\"fastest\" is no balance")
+        });
+        if told { Ok(()) } else { Err(problems.to_string()) }
+    })
+    .await;
+    assert_eq!(ask(&["route", "list"]).await, before);
+    std::fs::write(&file, good.replace("least_connections", "two_choices")).unwrap();
+    polled(async || {
+        let rules = ask(&["route", "list"]).await;
+        let problems = ask(&["problems"]).await;
+        let clear =
+            problems["problems"].as_array().unwrap().iter().all(|problem| problem["kind"] != "routes-unread");
+        if clear && rules["rules"][0]["balance"] == "two_choices" { Ok(()) } else { Err(rules.to_string()) }
+    })
+    .await;
+    serve.kill().await.unwrap();
+}
