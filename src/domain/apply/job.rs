@@ -79,6 +79,13 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
             plan.deadline = None;
             plan.waiting = Some(Waiting { why: WaitReason::Unavailable, since: entry.at, until: None });
         }),
+        JobFact::CameBack => edit_job(state, id, entry.seq, |job| {
+            job.phase = JobPhase::Running;
+            if let Some(plan) = &mut job.plan {
+                plan.dead = None;
+                plan.waiting = None;
+            }
+        }),
         JobFact::Moving { to, target } => {
             edit_job(state, id, entry.seq, |job| plan_of(job, target).next = *to);
         }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::domain::cause::Cause;
+use crate::domain::decide::cancel;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::queue;
 use crate::domain::decide::turn::Turn;
@@ -21,6 +22,8 @@ use crate::domain::time::At;
 
 /// The time of which the retry budget counts jobs and retries.
 const BUDGET_WINDOW: std::time::Duration = std::time::Duration::from_secs(600);
+/// Why a task is canceled that came back too late.
+const SUPERSEDED: &str = "another attempt has followed this one";
 /// Retries in that time that are always allowed.
 const BUDGET_FLOOR: u32 = 10;
 /// A job whose attempts were never sent moves to the next agent without counting as a retry, up to this many attempts.
@@ -66,6 +69,7 @@ impl End {
 /// Looks at the job of an attempt that has changed.
 pub(super) fn look(turn: &mut Turn, attempt: AttemptKey) {
     let Some(key) = turn.state().attempt(attempt).map(|attempt| attempt.job) else { return };
+    came_back(turn, key, attempt);
     let Some(job) = turn.state().jobs().get(key) else { return };
     if job.origin != Origin::Sent || job.phase != JobPhase::Running {
         return;
@@ -140,6 +144,26 @@ fn task_end(task: &Task) -> Untrusted {
     let lost = task.verdict == Some(Verdict::Lost);
     let how = if lost { "lost by its agent".to_owned() } else { task.state.word() };
     format!("its task is {how}{says}").into()
+}
+
+/// The task of an attempt that was given up is alive: the job goes on with it, or, if another attempt has followed it, its
+/// agent is asked to cancel it. Both stay in the job's story.
+fn came_back(turn: &mut Turn, key: JobKey, attempt: AttemptKey) {
+    let Some(job) = turn.state().jobs().get(key).filter(|job| job.origin == Origin::Sent) else { return };
+    let Some(row) = turn.state().attempt(attempt).filter(|row| row.is_live()) else { return };
+    let Some(task) = &row.task else { return };
+    let (id, job_id) = (row.id, job.id);
+    if job.attempts.last() != Some(&attempt) {
+        if task.cancel.is_none() {
+            // Refused if its agent cannot be reached: asked again with its next report.
+            if cancel::ask(turn, id, None).is_ok() {
+                turn.attempt_fact(attempt, AttemptFact::ReasonGiven { why: SUPERSEDED.into() });
+            }
+        }
+    } else if job.phase != JobPhase::Running {
+        turn.clear_timer(Timer::Dispatch(key));
+        turn.job_fact(job_id, JobFact::CameBack);
+    }
 }
 
 enum Next {

@@ -61,6 +61,8 @@ pub enum JobFact {
         /// The target from here on.
         target: Target,
     },
+    /// A task of an attempt that was given up was found alive, and no other attempt has followed it.
+    CameBack,
     /// An operator moves it: another attempt follows once the live one was seen to end.
     Moving {
         /// Where to; `None` if the journal could not store the operator's act, and nothing moves.
@@ -97,6 +99,7 @@ impl JobFact {
             | Self::Ended { .. }
             | Self::Reopened { .. }
             | Self::Moving { .. }
+            | Self::CameBack
             | Self::Forgotten => None,
         }
     }

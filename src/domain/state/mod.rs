@@ -72,6 +72,8 @@ pub struct State {
     tasks: Index<AttemptKey>,
     /// Our messages without a known task: a listing may reveal them.
     pub(super) wanted: BTreeMap<AgentKey, BTreeMap<MessageId, AttemptKey>>,
+    /// Messages that were presumed lost: their tasks may come back all the same.
+    given_up: BTreeMap<AgentKey, BTreeMap<MessageId, AttemptKey>>,
     pub(super) children: BTreeMap<TaskId, Vec<JobKey>>,
     /// Attempts that have not ended, and ended ones that are not yet settled.
     pub(super) open: BTreeMap<AgentKey, BTreeSet<AttemptKey>>,
@@ -179,9 +181,12 @@ impl State {
         self.tasks.find((agent, task), |key| task_name(&self.attempts, key))
     }
 
-    /// Our attempt that sent this message, while its task is unknown.
+    /// Our attempt that sent this message, while its task is unknown, or was presumed lost.
     pub fn attempt_wanting(&self, agent: AgentKey, message: &MessageId) -> Option<AttemptKey> {
-        self.wanted.get(&agent)?.get(message).copied()
+        let of = |index: &BTreeMap<AgentKey, BTreeMap<MessageId, AttemptKey>>| {
+            index.get(&agent)?.get(message).copied()
+        };
+        of(&self.wanted).or_else(|| of(&self.given_up))
     }
 
     /// True if a message to this agent has no known task.
@@ -473,12 +478,15 @@ impl State {
     }
 
     fn take_place(&mut self, key: AttemptKey, place: &IndexEntry) {
-        let IndexEntry { agent, task, wanted, open, marks } = place;
+        let IndexEntry { agent, task, wanted, given_up, open, marks } = place;
         if let Some(task) = task {
             self.tasks.put((*agent, task), key, |key| task_name(&self.attempts, key));
         }
         if let Some(message) = wanted {
             self.wanted.entry(*agent).or_default().insert(message.clone(), key);
+        }
+        if let Some(message) = given_up {
+            self.given_up.entry(*agent).or_default().insert(message.clone(), key);
         }
         if *open {
             self.open.entry(*agent).or_default().insert(key);
@@ -490,16 +498,18 @@ impl State {
     }
 
     fn leave_place(&mut self, key: AttemptKey, place: &IndexEntry) {
-        let IndexEntry { agent, task, wanted, marks, .. } = place;
+        let IndexEntry { agent, task, wanted, given_up, marks, .. } = place;
         if let Some(task) = task {
             self.tasks.take((*agent, task), key);
         }
-        if let Some(message) = wanted
-            && let Some(of_agent) = self.wanted.get_mut(agent)
-        {
-            of_agent.remove(message);
-            if of_agent.is_empty() {
-                self.wanted.remove(agent);
+        for (message, index) in [(wanted, &mut self.wanted), (given_up, &mut self.given_up)] {
+            if let Some(message) = message
+                && let Some(of_agent) = index.get_mut(agent)
+            {
+                of_agent.remove(message);
+                if of_agent.is_empty() {
+                    index.remove(agent);
+                }
             }
         }
         if let Some(open) = self.open.get_mut(agent) {
@@ -567,6 +577,8 @@ struct IndexEntry {
     task: Option<TaskId>,
     /// Its message, as long as a task may turn out to be its answer.
     wanted: Option<MessageId>,
+    /// Its message, if it was presumed lost.
+    given_up: Option<MessageId>,
     open: bool,
     marks: CountedAs,
 }
@@ -579,6 +591,10 @@ impl IndexEntry {
             agent: attempt.agent,
             task: task.map(|task| task.id.clone()),
             wanted: attempt.message_id.clone().filter(|_| looks),
+            given_up: attempt
+                .message_id
+                .clone()
+                .filter(|_| task.is_none() && attempt.phase == Phase::PresumedLost),
             open: attempt.goes_on(),
             marks: CountedAs::of(attempt),
         }

@@ -109,6 +109,7 @@ bodies!(JobFact {
     Queued = "job_queued" { why, until },
     Ended = "job_ended" { cause },
     Reopened = "job_reopened" { to, target },
+    CameBack = "job_came_back" {},
     Moving = "job_moving" { to, target },
     Explained = "job_explained" { title, caller, skill, parent },
     Forgotten = "job_forgotten" {},

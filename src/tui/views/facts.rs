@@ -155,6 +155,7 @@ pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
         JobFact::Queued { why, .. } => Some(one(format!("queued: waits for {}", why.in_words()), Role::Warn)),
         JobFact::Ended { cause: Some(cause) } => Some(one(format!("given up: {cause}"), Role::Bad)),
         JobFact::Reopened { .. } => Some(one(format!("to be tried again{}", by_actor(line)), Role::Plain)),
+        JobFact::CameBack => Some(one("its task was found after all", Role::Warn)),
         JobFact::Moving { to: Some(_), .. } => {
             let words = "to be moved: another attempt follows once this one has ended";
             Some(one(format!("{words}{}", by_actor(line)), Role::Warn))
@@ -264,10 +265,10 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
             };
             one(format!("{text}{}", because(cause.as_deref())), role)
         }
-        AttemptFact::ReasonGiven { why } => {
-            let by = line.actor.as_ref().map(|by| by.line().into_string()).unwrap_or_default();
-            one(format!("{by}: {}", quoted(why, 200)), Role::Plain)
-        }
+        AttemptFact::ReasonGiven { why } => match &line.actor {
+            Some(by) => one(format!("{}: {}", by.line(), quoted(why, 200)), Role::Plain),
+            None => one(format!("because {}", why.shortened(200).line()), Role::Plain),
+        },
         AttemptFact::ViolationObserved { violation, .. } => {
             one(format!("protocol violation: it {violation}"), Role::Warn)
         }

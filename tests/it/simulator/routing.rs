@@ -83,7 +83,9 @@ impl World {
         for (index, agent) in self.agents.iter().enumerate() {
             for (id, toy) in agent.tasks.iter().filter(|(_, toy)| toy.job.as_ref() == Some(job)) {
                 // An operator who sends an uncertain message again accepts that it may be done twice.
-                let same = toy.message == message.id || self.resent.contains_key(&toy.message);
+                let same = toy.message == message.id
+                    || self.resent.contains_key(&toy.message)
+                    || self.given_up.contains(&toy.message);
                 assert!(
                     same || toy.state.is_terminal(),
                     "job {job} is begun again while its task {id} on agent {index} is {:?}",
@@ -106,7 +108,12 @@ impl World {
     pub(super) fn check_jobs(&self) {
         let state = self.core.state();
         for (key, job) in state.jobs().iter().filter(|(_, job)| job.origin == Origin::Sent) {
-            let alive = |attempt: &&quarterdeck::domain::job::Attempt| attempt.is_live();
+            // One that came back after it was given up is being canceled.
+            let alive = |attempt: &&quarterdeck::domain::job::Attempt| {
+                let canceled = attempt.task.as_ref().is_some_and(|task| task.cancel.is_some());
+                let last = job.attempts.last().and_then(|key| state.attempt(*key));
+                attempt.is_live() && !(canceled && last.is_some_and(|last| last.id != attempt.id))
+            };
             let live: Vec<_> =
                 job.attempts.iter().filter_map(|key| state.attempt(*key)).filter(alive).collect();
             assert!(live.len() <= 1, "{key:?} has several live attempts: {live:?}");
