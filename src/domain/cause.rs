@@ -98,6 +98,8 @@ pub enum Cause {
         status: u16,
         /// The first line of the body.
         says: Untrusted,
+        /// `Retry-After`: how long to wait before the same is asked again; `None` if it does not say.
+        retry_after: Option<Duration>,
     },
     /// The deadline of its job passed, which was this long after the job was accepted.
     Deadline(Duration),
@@ -190,6 +192,11 @@ impl Cause {
         }
     }
 
+    /// An error status with the first line of its body.
+    pub fn status(status: u16, says: impl Into<Untrusted>) -> Self {
+        Self::Status { status, says: says.into(), retry_after: None }
+    }
+
     /// True if the cause says that the network or the host, not the protocol, failed.
     pub fn is_transport(&self) -> bool {
         matches!(
@@ -220,7 +227,7 @@ impl Cause {
 
     /// True for an answer by a web server that knows nothing of A2A: an error with a page for people.
     pub fn is_web_page(&self) -> bool {
-        matches!(self, Self::Status { status: 400..500, says } if says.raw().trim_start().starts_with('<'))
+        matches!(self, Self::Status { status: 400..500, says, .. } if says.raw().trim_start().starts_with('<'))
     }
 
     /// The cause [`Self::NoA2a`] if this was the answer of the interface at `url`.
@@ -228,8 +235,8 @@ impl Cause {
     pub fn without_a2a(&self, url: &str) -> Self {
         let answer = match self {
             Self::Status { status, .. } if self.is_web_page() => format!("HTTP {status} with an HTML page"),
-            Self::Status { status, says } if says.is_empty() => format!("HTTP {status}"),
-            Self::Status { status, says } => format!("HTTP {status} ({})", says.shortened(60)),
+            Self::Status { status, says, .. } if says.is_empty() => format!("HTTP {status}"),
+            Self::Status { status, says, .. } => format!("HTTP {status} ({})", says.shortened(60)),
             cause => cause.to_string(),
         };
         Self::NoA2a(format!("{answer} at {url}").into())
@@ -317,8 +324,8 @@ impl fmt::Display for Cause {
                 write!(f, "it requires a login ({status}, {})", challenge.shortened(80))
             }
             Self::Login { status, .. } => write!(f, "it requires a login ({status})"),
-            Self::Status { status, says } if says.is_empty() => write!(f, "it answered HTTP {status}"),
-            Self::Status { status, says } => write!(f, "it answered HTTP {status}: {}", says.shortened(120)),
+            Self::Status { status, says, .. } if says.is_empty() => write!(f, "it answered HTTP {status}"),
+            Self::Status { status, says, .. } => write!(f, "it answered HTTP {status}: {}", says.shortened(120)),
             Self::Deadline(limit) => write!(f, "its deadline of {} passed", seconds(*limit)),
             Self::Overdue(limit) => write!(f, "it took longer than {}", seconds(*limit)),
             Self::TaskEnded(how) => write!(f, "{}", how.shortened(200)),

@@ -135,7 +135,9 @@ impl Label {
                 };
                 (error.code, text)
             }
-            Cause::Status { status, says } => (None, format!("HTTP {status} {}", says.headline(120)).into()),
+            Cause::Status { status, says, .. } => {
+                (None, format!("HTTP {status} {}", says.headline(120)).into())
+            }
             Cause::Login { status, .. } => (None, format!("HTTP {status}, it requires a login").into()),
             other => (None, other.to_string().into()),
         };
@@ -190,7 +192,7 @@ mod tests {
         for (cause, words) in [
             (rpc(""), "-32001 TaskNotFound"),
             (rpc("gone\u{1b}[2J"), "-32001 TaskNotFound: gone␛[2J"),
-            (Cause::Status { status: 404, says: "Not Found".into() }, "HTTP 404 Not Found"),
+            (Cause::status(404, "Not Found"), "HTTP 404 Not Found"),
             (
                 Cause::Login { status: 401, challenge: None, had_credentials: false },
                 "HTTP 401, it requires a login",

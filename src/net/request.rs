@@ -3,11 +3,12 @@
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, WWW_AUTHENTICATE,
+    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{Method, StatusCode};
 use tokio::time::Instant;
@@ -165,10 +166,7 @@ impl Net {
             }
             let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
             let Some(next) = location.and_then(|to| url.join(to).ok()) else {
-                return Err(maybe(Cause::Status {
-                    status: status.as_u16(),
-                    says: "a redirect to nowhere".into(),
-                }));
+                return Err(maybe(Cause::status(status.as_u16(), "a redirect to nowhere")));
             };
             // A request with a body is repeated only if the status says so.
             let keeps_method = request.method == Method::GET
@@ -184,10 +182,7 @@ impl Net {
             visited.push(std::mem::replace(&mut request.url, next));
             // The second answer is the final one.
             if visited.contains(&request.url) {
-                return Err(maybe(Cause::Status {
-                    status: status.as_u16(),
-                    says: "a redirect in a circle".into(),
-                }));
+                return Err(maybe(Cause::status(status.as_u16(), "a redirect in a circle")));
             }
         }
         Err(maybe(Cause::Limit(Limit::Redirects)))
@@ -302,7 +297,12 @@ impl Net {
         if status.is_success() {
             return Ok(text);
         }
-        let cause = status_cause(status.as_u16(), &text);
+        let cause = match status_cause(status.as_u16(), &text) {
+            Cause::Status { status, says, .. } => {
+                Cause::Status { status, says, retry_after: retry_after(&headers, SystemTime::now()) }
+            }
+            cause => cause,
+        };
         line.answered_with(&cause);
         Err(maybe(cause))
     }
@@ -347,9 +347,9 @@ impl Net {
         let unread = |cause| Failure { sent: Sent::Not, cause };
         let file = std::path::PathBuf::from(path);
         let read = tokio::task::spawn_blocking(move || super::card_file::read(&file)).await;
-        let text = read.unwrap_or_else(|error| Err(error.into())).map_err(|error| {
-            unread(Cause::Status { status: 404, says: format!("{path}: {error}").into() })
-        })?;
+        let text = read
+            .unwrap_or_else(|error| Err(error.into()))
+            .map_err(|error| unread(Cause::status(404, format!("{path}: {error}"))))?;
         let text = redactor.redacted(&text).into_owned();
         let card = Arc::new(protocol::card::decode(&text).map_err(unread)?);
         let url = card.offers.first().map_or("", |offer| offer.url.raw());
@@ -590,6 +590,16 @@ fn shown(headers: &HeaderMap, secret: &[&str], body: &str) -> String {
     text
 }
 
+/// The time that an answer asks to wait: `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    SystemTime::from(until).duration_since(now).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
@@ -598,6 +608,23 @@ mod tests {
     use super::super::tap::Method;
     use super::*;
     use crate::domain::id::AgentKey;
+
+    #[test]
+    fn an_answer_may_ask_to_wait_in_seconds_or_until_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_445_412_480);
+        for (value, expected) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Wed, 21 Oct 2015 07:29:00 GMT", Some(60)),
+            ("Wed, 21 Oct 2015 07:27:00 GMT", None),
+            ("soon", None),
+            ("-3", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
+            assert_eq!(retry_after(&headers, now).map(|wait| wait.as_secs()), expected, "{value}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
 
     /// No answer: a written request may have arrived, one that waits for a connection has not.
     #[tokio::test]

@@ -25,7 +25,7 @@ pub fn status_cause(status: u16, body: &str) -> Cause {
     if let Err(cause @ Cause::Rpc(_)) = jsonrpc::open(body) {
         return cause;
     }
-    Cause::Status { status, says: Untrusted::from(body).headline(160) }
+    Cause::status(status, Untrusted::from(body).headline(160))
 }
 
 /// The answer to a message: a task or a message. `method` is [`super::Request::method`], for the message of an error;
@@ -191,12 +191,8 @@ mod tests {
     #[test]
     fn a_status_that_is_no_success_is_a_failure() {
         for (status, body, cause) in [
-            (404, "not here", Cause::Status { status: 404, says: "not here".into() }),
-            (
-                500,
-                r#"{"jsonrpc":"2.0","result":{}}"#,
-                Cause::Status { status: 500, says: r#"{"jsonrpc":"2.0","result":{}}"#.into() },
-            ),
+            (404, "not here", Cause::status(404, "not here")),
+            (500, r#"{"jsonrpc":"2.0","result":{}}"#, Cause::status(500, r#"{"jsonrpc":"2.0","result":{}}"#)),
         ] {
             assert_eq!(status_cause(status, body), cause, "{status} {body}");
         }

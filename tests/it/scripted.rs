@@ -205,7 +205,7 @@ pub(crate) fn served(card: Arc<Card>, url: &str) -> Outcome {
 
 /// The answer to a probe has this HTTP status.
 pub(crate) fn status(status: u16) -> Outcome {
-    let cause = Cause::Status { status, says: "".into() };
+    let cause = Cause::status(status, "");
     CallKind::Probe.failed(Failure { sent: Sent::Maybe, cause })
 }
 

@@ -495,7 +495,11 @@ fn write_the_fixture_of_a_release() {
         AgentFact::ServiceChanged { service: agent(3).service },
         AgentFact::Drained,
         AgentFact::StreamingRefused {
-            cause: std::sync::Arc::new(quarterdeck::domain::cause::Cause::Status { status: 405, says: by() }),
+            cause: std::sync::Arc::new(quarterdeck::domain::cause::Cause::Status {
+                status: 405,
+                says: by(),
+                retry_after: Some(std::time::Duration::from_secs(7)),
+            }),
         },
         AgentFact::DialectConfirmed { dialect: quarterdeck::domain::agent::card::Dialect::V0_3 },
     ] {

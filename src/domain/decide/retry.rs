@@ -22,6 +22,8 @@ use crate::domain::time::At;
 
 /// The time of which the retry budget counts jobs and retries.
 const BUDGET_WINDOW: std::time::Duration = std::time::Duration::from_secs(600);
+/// The longest pause that an agent's `Retry-After` is granted.
+const LONGEST_ASKED: std::time::Duration = std::time::Duration::from_secs(600);
 /// Why a task is canceled that came back too late.
 const SUPERSEDED: &str = "another attempt has followed this one";
 /// Retries in that time that are always allowed.
@@ -206,7 +208,11 @@ fn next(turn: &Turn, job: &Job, plan: &Plan, end: End) -> Option<Next> {
     if !turn.live.budgets.get(&rule.name).is_none_or(|budget| budget.allows(turn.at, rule.retry.budget)) {
         return None;
     }
-    Some(Next::After(rule.retry.backoff.wait(plan.retries + 1)))
+    let asked = match last.cause.as_deref() {
+        Some(Cause::Status { retry_after: Some(after), .. }) => (*after).min(LONGEST_ASKED),
+        _ => std::time::Duration::ZERO,
+    };
+    Some(Next::After(rule.retry.backoff.wait(plan.retries + 1).max(asked)))
 }
 
 /// Counts a retry against the budget of its rule.

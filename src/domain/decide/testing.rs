@@ -383,9 +383,7 @@ impl Fleet {
                 Some((Sent::Maybe, Cause::Login { status: 401, challenge: None, had_credentials: false }))
             }
             Conduct::BadCard if is_probe => Some((Sent::Maybe, Cause::Malformed("not JSON".into()))),
-            Conduct::Answers503 if !is_probe => {
-                Some((Sent::Maybe, Cause::Status { status: 503, says: "busy".into() }))
-            }
+            Conduct::Answers503 if !is_probe => Some((Sent::Maybe, Cause::status(503, "busy"))),
             _ => None,
         };
         if let Some((sent, cause)) = fault {
@@ -428,7 +426,7 @@ impl Fleet {
                     vec![Outcome::Cancel(Ok(Answered { value, took }))]
                 }
                 OnCancel::NotCancelable => rpc(ErrorName::TaskNotCancelable),
-                OnCancel::Fails => failed(Sent::Maybe, Cause::Status { status: 500, says: "".into() }),
+                OnCancel::Fails => failed(Sent::Maybe, Cause::status(500, "")),
                 OnCancel::NoAnswer => vec![],
             },
             // Without listings, nothing but the script and the watch of its tasks makes calls.

@@ -1,6 +1,6 @@
 //! Records of the parts of messages, cards and causes.
 
-use super::{Record, add, member, record, words};
+use super::{Record, add, member, put_member, record, words};
 use crate::domain::agent::breaker::{Breaker, BreakerState};
 use crate::domain::agent::card::{Card, Dialect, Interface, Offer, Peer, SecurityScheme, Skill};
 use crate::domain::agent::service::{Drain, OutOfService};
@@ -254,8 +254,9 @@ impl Record for Cause {
                 let writer = writer.maybe_raw("challenge", challenge.as_ref().map(Record::put).as_deref());
                 writer.maybe_raw("had_credentials", had_credentials.then_some("true")).end()
             }
-            Self::Status { status, says: words } => {
-                says("status").raw("status", &status.put()).text("text", words.raw()).end()
+            Self::Status { status, says: words, retry_after } => {
+                let writer = says("status").raw("status", &status.put()).text("text", words.raw());
+                put_member(writer, "retry_after", retry_after).end()
             }
             Self::Deadline(limit) => says("deadline").raw("after", &limit.put()).end(),
             Self::Overdue(limit) => says("overdue").raw("after", &limit.put()).end(),
@@ -307,7 +308,11 @@ impl Record for Cause {
                 challenge: member(&object, "challenge")?,
                 had_credentials: member(&object, "had_credentials")?,
             },
-            "status" => Self::Status { status: member(&object, "status")?, says: text()? },
+            "status" => Self::Status {
+                status: member(&object, "status")?,
+                says: text()?,
+                retry_after: member(&object, "retry_after")?,
+            },
             "deadline" => Self::Deadline(member(&object, "after")?),
             "overdue" => Self::Overdue(member(&object, "after")?),
             "task ended" => Self::TaskEnded(text()?),

@@ -450,7 +450,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         let spec = SourceSpec { name: name.into(), kind, at: at.into() };
         s.add_fact(0.1, Fact::Fleet(FleetFact::SourceListed { spec }));
         if let Some((health, agents)) = reported {
-            let busy = Cause::Status { status: 503, says: "out of order\u{1b}[2J until six".into() };
+            let busy = Cause::status(503, "out of order\u{1b}[2J until six");
             let cause = (health == SourceHealth::Failing).then(|| Arc::new(busy));
             s.add_fact(
                 96.0,
