@@ -231,12 +231,12 @@ impl Sender<'_> {
     }
 
     async fn result(&self, place: u64, row: Row, retries: u8, decided: Decided) -> Ended {
-        let Decided { snapshot, key } = &decided;
+        let Decided { snapshot, key, .. } = &decided;
         let (Some((key, attempt)), Some(job)) = (key.zip(decided.attempt()), row.job) else {
-            let failure = decided.given_up.as_deref().map_or_else(
-                || Failure::internal("the engine no longer knows the job"),
-                Failure::from_cause,
-            );
+            let failure = decided
+                .given_up
+                .as_deref()
+                .map_or_else(|| Failure::internal("the engine no longer knows the job"), Failure::from_cause);
             let result = Outcome::Error(Box::new(failure));
             let counted = Counted { state: State::Unsent, earlier: false, retries, took: None };
             return self.ended(place, Row { result, ..row }, counted);

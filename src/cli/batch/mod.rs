@@ -85,7 +85,9 @@ async fn open_and_send(global: &Global, args: &Args, out: &mut Printer) -> Resul
     let words = target_words(&args.route);
     let (session, to) = match &args.target.agent {
         Some(_) if args.route.tag.is_some() || args.route.route.is_some() => {
-            return Err(Failure::usage("-a names one agent, and --tag and --route let the router choose: write one of them"));
+            return Err(Failure::usage(
+                "-a names one agent, and --tag and --route let the router choose: write one of them",
+            ));
         }
         Some(agent) => {
             let (session, id) = reach(&setup, agent, &login).await?;

@@ -173,7 +173,9 @@ impl Jobs {
         // Another attempt may follow one that failed.
         let is_over = job.phase == JobPhase::Over;
         let decided = match latest.and_then(|key| snapshot.attempts.get(key)) {
-            Some(attempt) => is_decided(attempt) && (is_over || attempt.is_live() || attempt.phase == Phase::Uncertain),
+            Some(attempt) => {
+                is_decided(attempt) && (is_over || attempt.is_live() || attempt.phase == Phase::Uncertain)
+            }
             None => is_over,
         };
         if decided && let Some(waiting) = self.waiting.remove(&id) {
