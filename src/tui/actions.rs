@@ -98,6 +98,7 @@ actions! {
     ViewInbox "inbox" Move ["3"] "inbox" "Tasks and messages that need an operator.",
     ViewProblems "problems" Move ["4"] "problems" "Open problems, each with its next step.",
     ViewMetrics "metrics" Move ["7"] "metrics" "Throughput, success rate and latency, by agent, skill or caller.",
+    ViewQueue "queue" Move ["9"] "queue" "Jobs that wait for an agent, in the order in which they leave, and dead letters.",
     ViewPulse "pulse" Move [] "pulse" "Health of the agents over time, worst first.",
     ViewWire "wire" Move [] "wire" "Requests, responses and events as sent and received.",
     ViewSources "sources" Move [] "sources" "Sources of agents, and what cannot be read.",
@@ -188,6 +189,7 @@ impl Action {
                 | Self::ViewInbox
                 | Self::ViewProblems
                 | Self::ViewMetrics
+                | Self::ViewQueue
                 | Self::ViewPulse
                 | Self::ViewWire
                 | Self::ViewSources

@@ -403,6 +403,14 @@ pub fn find(ctx: &Context, wanted: &str, newest: usize) -> Option<Destination> {
     if let Some((_, attempt)) = found {
         return Destination::job(ctx, attempt.job);
     }
+    // Jobs that wait may have no attempt.
+    let job = snapshot.jobs.iter().rev().take(newest).find(|(_, job)| {
+        job.attempts.is_empty()
+            && (job.id.short() == wanted.to_ascii_uppercase() || begins(&job.id.to_string()))
+    });
+    if let Some((key, job)) = job {
+        return Some(Destination::Job(key, job.id));
+    }
     let context = attempts().find_map(|(_, attempt)| {
         let context = attempt.task.as_ref()?.context.as_ref()?;
         begins(&context.to_string()).then(|| context.clone())

@@ -15,6 +15,8 @@ pub enum ListKind {
     Inbox,
     /// Problems.
     Problems,
+    /// Jobs that wait, and dead letters.
+    Queue,
     /// Sent and received frames.
     Wire,
     /// Where agents are found.
@@ -33,11 +35,12 @@ pub enum ListKind {
 
 impl ListKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Fleet,
         Self::Tasks,
         Self::Inbox,
         Self::Problems,
+        Self::Queue,
         Self::Wire,
         Self::Sources,
         Self::Candidates,
@@ -54,6 +57,7 @@ impl ListKind {
             Self::Tasks => "tasks",
             Self::Inbox => "inbox",
             Self::Problems => "problems",
+            Self::Queue => "queue",
             Self::Wire => "wire",
             Self::Sources => "sources",
             Self::Candidates => "candidates",

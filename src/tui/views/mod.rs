@@ -25,6 +25,7 @@ pub mod problem;
 pub mod problem_rows;
 pub mod problems;
 pub mod pulse;
+pub mod queue;
 pub mod raw;
 pub mod report;
 pub mod sources;
@@ -34,6 +35,7 @@ pub mod task_rows;
 pub mod tasks;
 pub mod timeline;
 pub mod timeline_pane;
+pub mod waiting;
 pub mod wire;
 
 use std::sync::Arc;
@@ -83,6 +85,7 @@ views! {
     Task "task" task::TaskView,
     Inbox "inbox" inbox::InboxView,
     Problems "problems" problems::ProblemsView,
+    Queue "queue" queue::QueueView,
     Metrics "metrics" metrics::MetricsView,
     Pulse "pulse" pulse::PulseView,
     Wire "wire" wire::WireView,
@@ -103,6 +106,7 @@ impl View {
             Action::ViewTasks => tasks::TasksView::new().into(),
             Action::ViewInbox => inbox::InboxView::new().into(),
             Action::ViewProblems => problems::ProblemsView::new().into(),
+            Action::ViewQueue => queue::QueueView::new().into(),
             Action::ViewMetrics => metrics::MetricsView::new().into(),
             Action::ViewPulse => pulse::PulseView::new().into(),
             Action::ViewWire => wire::WireView::new(None).into(),

@@ -116,6 +116,8 @@ fn every_screen_at_every_size() {
         ("problems", "4"),
         ("problems-evidence", "4 j tab tab j"),
         ("problems-log", "4 j tab tab tab"),
+        ("queue", "9"),
+        ("task-queued", "9 enter"),
         ("wire", "v w"),
         ("wire-frame", "v w j enter"),
         ("messages", ": \"theme_pink\" enter v m"),
