@@ -99,6 +99,7 @@ actions! {
     ViewProblems "problems" Move ["4"] "problems" "Open problems, each with its next step.",
     ViewMetrics "metrics" Move ["7"] "metrics" "Throughput, success rate and latency, by agent, skill or caller.",
     ViewQueue "queue" Move ["9"] "queue" "Jobs that wait for an agent, in the order in which they leave, and dead letters.",
+    ViewRoutes "routes" Move [] "routes" "Rules of routing; e says where a message would go, and why.",
     ViewPulse "pulse" Move [] "pulse" "Health of the agents over time, worst first.",
     ViewWire "wire" Move [] "wire" "Requests, responses and events as sent and received.",
     ViewSources "sources" Move [] "sources" "Sources of agents, and what cannot be read.",
@@ -118,6 +119,7 @@ actions! {
     Raw "raw" Understand ["i"] "raw" "Raw JSON as received.",
     Changes "changes" Understand ["c"] "changes" "What changed here: cards, health, breakers, sources, operators' acts.",
     GoTo "go-to" Understand ["g"] "go to" "Go to something related; lists the destinations.",
+    Explain "explain" Understand [] "explain" "Where a message would go now, and why: what each rule says, and each candidate.",
     Check "check-now" Understand ["ctrl-r"] "check" "Check now: probe the agent, read the task.",
     New "new-task" Act ["n"] "new" "A new task.",
     EditCopy "edit-copy" Act ["e"] "edit a copy" "Edit a copy of this task and send it.",
@@ -190,6 +192,7 @@ impl Action {
                 | Self::ViewProblems
                 | Self::ViewMetrics
                 | Self::ViewQueue
+                | Self::ViewRoutes
                 | Self::ViewPulse
                 | Self::ViewWire
                 | Self::ViewSources

@@ -14,6 +14,8 @@ const ALIASES: &[(Action, &[&str])] = &[
     (Action::ViewProblems, &["problem", "pb", "alerts", "alert", "incidents", "issues"]),
     (Action::ViewMetrics, &["stats", "top", "charts"]),
     (Action::ViewQueue, &["queues", "queued", "backlog", "dead-letters", "dlq"]),
+    (Action::ViewRoutes, &["route", "routing", "rules", "router"]),
+    (Action::Explain, &["why"]),
     (Action::ViewPulse, &["pulses", "heat", "heatmap"]),
     (Action::ViewWire, &["frames", "requests", "traffic", "http"]),
     (Action::ViewSources, &["source", "discovery"]),

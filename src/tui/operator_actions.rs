@@ -20,7 +20,7 @@ use crate::tui::overlays::{Overlay, go, service};
 use crate::tui::theme::Role;
 use crate::tui::views::fleet::FleetView;
 use crate::tui::views::problem_rows::headline;
-use crate::tui::views::{View, inbox, report};
+use crate::tui::views::{View, inbox, report, routes};
 
 /// Cells of a problem's headline in a message.
 const NAMED: usize = 60;
@@ -269,6 +269,19 @@ pub(super) fn fleets(model: &mut Model, name: &str, cmds: &mut Vec<Cmd>) {
     match commands::find(&model.context, name, usize::MAX).filter(|_| !is_fleet) {
         Some(destination) => navigation::go(model, destination),
         None => switch(model, name, cmds),
+    }
+}
+
+/// Shows where a message would go, and why.
+pub(super) fn explain(model: &mut Model, text: &str) {
+    match routes::message(text) {
+        Ok(send) => {
+            go_to(model, routes::RoutesView::new());
+            if let View::Routes(view) = &mut model.view {
+                view.explain(text, send);
+            }
+        }
+        Err(why) => model.say(Role::Warn, why),
     }
 }
 

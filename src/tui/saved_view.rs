@@ -17,6 +17,8 @@ pub enum ListKind {
     Problems,
     /// Jobs that wait, and dead letters.
     Queue,
+    /// Rules of routing.
+    Routes,
     /// Sent and received frames.
     Wire,
     /// Where agents are found.
@@ -35,12 +37,13 @@ pub enum ListKind {
 
 impl ListKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Fleet,
         Self::Tasks,
         Self::Inbox,
         Self::Problems,
         Self::Queue,
+        Self::Routes,
         Self::Wire,
         Self::Sources,
         Self::Candidates,
@@ -58,6 +61,7 @@ impl ListKind {
             Self::Inbox => "inbox",
             Self::Problems => "problems",
             Self::Queue => "queue",
+            Self::Routes => "routes",
             Self::Wire => "wire",
             Self::Sources => "sources",
             Self::Candidates => "candidates",

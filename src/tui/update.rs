@@ -468,6 +468,7 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
         },
         Asked::Baseline(baseline) => model.context.baseline = baseline,
         Asked::Group(by) => operator_actions::group(model, by),
+        Asked::Explain(text) => operator_actions::explain(model, &text),
         Asked::Theme(name) => {
             let theme = &model.context.theme;
             model.context.theme = Theme::load(&name, theme.depth, theme.is_ascii());
@@ -568,6 +569,9 @@ fn act_by(model: &mut Model, action: Action, by: Option<Chord>, cmds: &mut Vec<C
             if !operator_actions::take_problem(model, cmds) {
                 operator_actions::answer(model);
             }
+        }
+        Action::Explain => {
+            model.overlays.push(Overlay::Prompt(Prompt::command_with(&model.context, "explain ")));
         }
         Action::Service => operator_actions::service(model),
         Action::Mute => operator_actions::mute(model),

@@ -4,7 +4,7 @@ use super::listing::{LARGE, List, Order, Rows};
 use super::task_rows::TaskRows;
 use super::{
     View, agent_rows, candidates, changes, fleet, inbox, metrics, now, problem_rows, problems, pulse, queue,
-    sources, task_rows, tasks, wire,
+    routes, sources, task_rows, tasks, wire,
 };
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -22,6 +22,7 @@ impl ListKind {
             Self::Inbox => inbox::WaitingColumn::COLUMNS,
             Self::Problems => problem_rows::ProblemColumn::COLUMNS,
             Self::Queue => queue::QueueColumn::COLUMNS,
+            Self::Routes => routes::RouteColumn::COLUMNS,
             Self::Wire => wire::FrameColumn::COLUMNS,
             Self::Sources => sources::SourceColumn::COLUMNS,
             Self::Candidates => candidates::CandidateColumn::COLUMNS,
@@ -46,6 +47,7 @@ impl ListKind {
             Self::Inbox => inbox::InboxView::new().into(),
             Self::Problems => problems::ProblemsView::new().into(),
             Self::Queue => queue::QueueView::new().into(),
+            Self::Routes => routes::RoutesView::new().into(),
             Self::Wire => wire::WireView::new(None).into(),
             Self::Sources => sources::SourcesView::new().into(),
             Self::Candidates => candidates::CandidatesView::new().into(),
@@ -83,6 +85,7 @@ impl ListKind {
             Self::Inbox => &["agent", "wants", "question", "job"],
             Self::Problems => &["agent", "state", "kind", "severity", "owner"],
             Self::Queue => &["job", "waits-for", "rule", "cause", "from", "caller", "is"],
+            Self::Routes => &["rule", "matches", "sends-to", "balance"],
             Self::Wire => &["agent", "kind", "call", "method", "task", "frame"],
             Self::Sources => &["source", "kind", "at", "state", "error", "name", "where"],
             Self::Candidates => &["url", "name", "by"],
@@ -160,6 +163,7 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
         // Their rows are read only while their view is shown.
         ListKind::Wire
         | ListKind::Queue
+        | ListKind::Routes
         | ListKind::Now
         | ListKind::Metrics
         | ListKind::Pulse

@@ -7,6 +7,7 @@ pub mod agent_rows;
 pub mod candidates;
 pub mod changes;
 pub mod conversation;
+pub mod explained;
 pub mod facts;
 pub mod fleet;
 pub mod frame;
@@ -28,6 +29,7 @@ pub mod pulse;
 pub mod queue;
 pub mod raw;
 pub mod report;
+pub mod routes;
 pub mod sources;
 pub mod strip;
 pub mod task;
@@ -86,6 +88,7 @@ views! {
     Inbox "inbox" inbox::InboxView,
     Problems "problems" problems::ProblemsView,
     Queue "queue" queue::QueueView,
+    Routes "routes" routes::RoutesView,
     Metrics "metrics" metrics::MetricsView,
     Pulse "pulse" pulse::PulseView,
     Wire "wire" wire::WireView,
@@ -107,6 +110,7 @@ impl View {
             Action::ViewInbox => inbox::InboxView::new().into(),
             Action::ViewProblems => problems::ProblemsView::new().into(),
             Action::ViewQueue => queue::QueueView::new().into(),
+            Action::ViewRoutes => routes::RoutesView::new().into(),
             Action::ViewMetrics => metrics::MetricsView::new().into(),
             Action::ViewPulse => pulse::PulseView::new().into(),
             Action::ViewWire => wire::WireView::new(None).into(),
@@ -136,6 +140,7 @@ impl View {
             Destination::Problem(key) => problems::ProblemsView::new().at(key).into(),
             Destination::Source(key) => sources::SourcesView::new().at(key).into(),
             Destination::MetricsBy(by) => metrics::MetricsView::new().by(by).into(),
+            Destination::RoutesOfJob(key, id) => routes::RoutesView::new().of_job(key, id).into(),
             Destination::Wire(agent) => wire::WireView::new(agent).into(),
             Destination::Changes(around) => changes::ChangesView::new(around).into(),
             Destination::Messages => messages::MessagesView::new().into(),

@@ -54,7 +54,7 @@ fn serve_has_nothing_to_refuse() {
 }
 
 /// Every view, with what can be seen in its panes.
-const VIEWS: [&str; 34] = [
+const VIEWS: [&str; 36] = [
     "0",
     "0 j",
     "0 tab",
@@ -84,6 +84,8 @@ const VIEWS: [&str; 34] = [
     "7",
     "9",
     "9 enter",
+    "v r",
+    ": \"explain_charge_it\" enter",
     "v u",
     "v w",
     "v s",

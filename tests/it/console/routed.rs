@@ -210,3 +210,47 @@ fn the_page_of_a_job_without_an_attempt_says_for_what_it_waits() {
         }
     }
 }
+
+#[test]
+fn routes_are_listed_and_explained() {
+    for (keys, shown) in [
+        ("v r", &["4 rules, revision 5f3a9c01", "data.country is in DE, FR", "by turns"][..]),
+        ("v r j", &["timeout 30s · deadline 5m00s · 2 retries", "skill charge, then refund-desk"]),
+        ("v r G", &["can never decide: rule charge takes all of its messages"]),
+        ("v r z", &["old-charge"]),
+        (
+            ": \"explain_hello\" enter",
+            &["not accepted: no rule fits this message", "not type charge: it has none"],
+        ),
+        (
+            ": \"explain_{\"type\":\"charge\"}\" enter",
+            &["✓ charge", "decides", "candidates of skill charge", "VERDICT"],
+        ),
+        (": \"explain_{no\" enter", &["not JSON: "]),
+        (
+            "2 / \"88214\" enter enter g r",
+            &["rule charge, type charge", "taken", "could take it", "out: down"],
+        ),
+    ] {
+        let mut console = Console::new(120, 40);
+        console.press(keys);
+        let screen = console.screen();
+        for words in shown {
+            assert!(screen.contains(words), "{keys}: {words}\n{screen}");
+        }
+    }
+}
+
+#[test]
+fn an_explanation_is_changed_and_closed() {
+    let mut console = Console::new(120, 40);
+    console.press(": \"explain_one\" enter e ctrl-u \"explain_two\" enter");
+    assert!(console.screen().contains(" two ┤"), "{}", console.screen());
+    console.press("esc");
+    assert!(!console.screen().contains("explain ─"), "{}", console.screen());
+    console.press("esc");
+    assert_ne!(console.model.view.screen().word(), "routes", "the second explanation is in the same view");
+    // The decisions about a job lead back to its page.
+    console.press("2 / \"88214\" enter enter g r esc");
+    assert_eq!(console.model.view.screen().word(), "task");
+}

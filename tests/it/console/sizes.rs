@@ -12,7 +12,7 @@ use super::Console;
 const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 60)];
 
 /// How each view of the table is opened.
-const OPENED: [(&str, &str); 17] = [
+const OPENED: [(&str, &str); 18] = [
     ("now", "0"),
     ("fleet", "1"),
     ("agent", "1 enter"),
@@ -21,6 +21,7 @@ const OPENED: [(&str, &str); 17] = [
     ("inbox", "3"),
     ("problems", "4"),
     ("queue", "9"),
+    ("routes", "v r"),
     ("metrics", "7"),
     ("pulse", ": \"pulse\" enter"),
     ("wire", "v w"),
