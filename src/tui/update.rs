@@ -347,7 +347,11 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
                 }
             }
             KeyOutcome::Closes(steps) => {
-                if is_card && steps.iter().any(|step| matches!(step, Step::Cmd(Cmd::Submit(..)))) {
+                if is_card
+                    && steps
+                        .iter()
+                        .any(|step| matches!(step, Step::Cmd(Cmd::Submit(..) | Cmd::SubmitInOrder(..))))
+                {
                     model.view.screen_mut().unmark();
                 }
                 for step in steps {
@@ -580,7 +584,7 @@ fn act_by(model: &mut Model, action: Action, by: Option<Chord>, cmds: &mut Vec<C
             let target = model.view.screen().target(&model.context);
             model.overlays.push(Overlay::Prompt(Prompt::words(Words::note(&model.context, target))));
         }
-        Action::Again => operator_actions::card(model, About::Again),
+        Action::Again => operator_actions::again(model),
         Action::Cancel => operator_actions::card(model, About::Cancel),
         Action::Help => {
             let of = model.view.screen().word();

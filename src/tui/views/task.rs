@@ -9,6 +9,7 @@ use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Job};
 use crate::domain::state::Changed;
 use crate::tui::actions::Action;
+use crate::tui::again::Again;
 use crate::tui::context::Context;
 use crate::tui::destination::{Destination, Target};
 use crate::tui::followed_job::FollowedJob;
@@ -462,13 +463,20 @@ impl Screen for TaskView {
             keys.extend([(Action::NextMatch, "next match"), (Action::Back, "end search")]);
         }
         // Possible actions come first.
-        if attempt.is_some_and(|attempt| attempt.phase == crate::domain::job::Phase::Uncertain) {
-            keys.push((Action::Again, "again, or lost"));
-        } else if attempt.is_some_and(Attempt::needs_you) {
-            keys.push((Action::Answer, "answer"));
+        let again = attempt.and_then(|attempt| Again::of(&ctx.snapshot, attempt).ok());
+        match again {
+            Some(Again::Uncertain) => keys.push((Action::Again, "again, or lost")),
+            Some(Again::Ended) => keys.push((Action::Again, "send it again")),
+            Some(Again::Live) | None if attempt.is_some_and(Attempt::needs_you) => {
+                keys.push((Action::Answer, "answer"));
+            }
+            Some(Again::Live) | None => {}
         }
         if attempt.is_some_and(|attempt| attempt.task.is_some() && attempt.is_live()) {
             keys.push((Action::Cancel, "cancel"));
+        }
+        if again == Some(Again::Live) {
+            keys.push((Action::Again, "move it"));
         }
         keys.extend([
             (Action::NextPane, "pane"),

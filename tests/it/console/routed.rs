@@ -7,6 +7,7 @@ use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::cause::Cause;
 use quarterdeck::domain::fact::{Fact, JobFact};
 use quarterdeck::domain::id::{AgentId, JobId};
+use quarterdeck::domain::intent::Intent;
 use quarterdeck::domain::job::Origin;
 use quarterdeck::domain::job::message::{Message, Part, Role};
 use quarterdeck::domain::job::plan::{Plan, WaitReason};
@@ -14,6 +15,7 @@ use quarterdeck::domain::route::balance::Balance;
 use quarterdeck::domain::route::condition::{Condition, DataPath, DataTest, Field};
 use quarterdeck::domain::route::decision::{Considered, Decision, Obstacle, Verdict};
 use quarterdeck::domain::route::{Backoff, Retry, Rule, Rules, Selector, Target};
+use quarterdeck::tui::cmd::Cmd;
 
 use super::Console;
 use super::scene::{NOW, Scene, at};
@@ -253,4 +255,91 @@ fn an_explanation_is_changed_and_closed() {
     // The decisions about a job lead back to its page.
     console.press("2 / \"88214\" enter enter g r esc");
     assert_eq!(console.model.view.screen().word(), "task");
+}
+
+/// What the console submitted, in words.
+fn submitted(console: &Console) -> Vec<String> {
+    let agents = &console.model.context.snapshot.agents;
+    let name = |to: &Option<AgentId>| match to {
+        Some(id) => {
+            let agent = agents.iter().find(|(_, agent)| agent.id == *id);
+            agent.map_or_else(|| "gone".into(), |(_, agent)| agent.name.line().into_string())
+        }
+        None => "router".into(),
+    };
+    let words = |intent: &Intent| match intent {
+        Intent::Retry { to, .. } => format!("retry {}", name(to)),
+        Intent::Reroute { to, .. } => format!("reroute {}", name(to)),
+        Intent::PresumeLost { .. } => "presume lost".into(),
+        other => format!("{other:?}"),
+    };
+    let intents = console.asked.iter().flat_map(|cmd| match cmd {
+        Cmd::Submit(intent, _) => vec![words(intent)],
+        Cmd::SubmitInOrder(intents, _) => intents.iter().map(words).collect(),
+        _ => Vec::new(),
+    });
+    intents.collect()
+}
+
+/// Presses keys, each a while after the one before, so that cards hear them.
+fn pressed(width: u16, height: u16, keys: &str) -> Console {
+    let mut console = Console::new(width, height);
+    for key in keys.split(' ') {
+        console.press(key).wait(0.3);
+    }
+    console
+}
+
+#[test]
+fn a_card_offers_what_fits_the_state() {
+    let (ended, live, uncertain) = ("2 / \"88210\" enter", "2 / \"88213\" enter", "2 / \"88190\" enter");
+    for (keys, done) in [
+        (format!("{ended} r y"), &[][..]),
+        (format!("{ended} r 1 y"), &["retry router"]),
+        (format!("{ended} r 2 y"), &["retry cashier-2"]),
+        (format!("{ended} r 3 \"refund\" enter y"), &["retry refund-desk"]),
+        // The agent is chosen before anything is sent, also where its row was only lit.
+        (format!("{ended} r j j j y"), &[]),
+        (format!("{ended} r j j j y \"refund\" enter y"), &["retry refund-desk"]),
+        (format!("{ended} r 3 \"nobody\" enter y"), &[]),
+        (format!("{live} r 1 y"), &["reroute router"]),
+        // It cannot be moved to where it is.
+        (format!("{live} r 2 \"cashier\" enter y"), &["reroute cashier-2"]),
+        (format!("{uncertain} r 3 y"), &["presume lost", "retry router"]),
+        ("2 / \"88201\" enter r 1 y".into(), &[]),
+        ("9 / \"88214\" enter r 1 y".into(), &[]),
+        (
+            "2 / \"charge_8821\" enter * r \"o2\" tab \"why\" enter".into(),
+            &["reroute router", "reroute router"],
+        ),
+        (
+            "2 / \"charge_8821\" enter * r \"ccatalog\" enter \"2\" tab \"why\" enter".into(),
+            &["reroute catalog", "reroute catalog"],
+        ),
+    ] {
+        let mut console = pressed(120, 40, &keys);
+        assert_eq!(submitted(&console), done, "{keys}\n{}", console.screen());
+    }
+    for (keys, shown) in [
+        (format!("{live} r 1"), "and that is verified. Nothing is"),
+        (format!("{ended} r 2"), "task retry"),
+        (format!("{uncertain} r 3"), "It is presumed lost; then the agent"),
+        (format!("{live} r 2 \"zz\""), "no agent of this name"),
+        ("2 / \"88201\" enter r".into(), "it is completed; e sends a copy"),
+        ("9 / \"88214\" enter r".into(), "another attempt follows it already"),
+        ("2 / \"88100\" enter r 2".into(), "It is unknown whether the work was done"),
+    ] {
+        let screen = pressed(120, 40, &keys).screen();
+        assert!(screen.contains(shown), "{keys}: {shown}\n{screen}");
+    }
+}
+
+#[test]
+fn an_agent_is_chosen_in_a_card() {
+    let mut all = String::new();
+    for (width, height) in [(40, 12), (80, 24), (120, 40), (200, 60)] {
+        let screen = pressed(width, height, "2 / \"88213\" enter r 2 down").screen();
+        all.push_str(&format!("── {width}x{height}\n{screen}\n"));
+    }
+    insta::assert_snapshot!("screen-card-choose", all);
 }

@@ -142,6 +142,8 @@ fn every_screen_at_every_size() {
         ("composer-wrong", "1 n tab \"x\" tab \"{no\" ctrl-s"),
         ("card-cancel", "2 / \"88213\" enter x"),
         ("card-bulk", "2 / \"charge\" enter * x"),
+        ("card-retry", "2 / \"88210\" enter r"),
+        ("card-move", "2 / \"88213\" enter r"),
         ("card-again", "2 / \"88190\" enter r"),
         ("card-answer", "3 a"),
         ("card-quit", "q"),
