@@ -102,6 +102,7 @@ impl FleetFixture {
                     context: None,
                     parent: None,
                     message: Some(asked.clone()),
+                    plan: None,
                 },
             ),
             keep,
@@ -146,6 +147,7 @@ impl FleetFixture {
             let state = if failed { TaskState::Failed } else { TaskState::Completed };
             self.moved(job, attempt, state, keep);
             self.add_fact(Fact::attempt(job, attempt, AttemptFact::Settled), keep);
+            self.add_fact(Fact::Job(job, JobFact::Ended { cause: None }), keep);
             // Nothing more is told of it.
             self.seqs.remove(&Owner::Job(job));
         }

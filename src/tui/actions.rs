@@ -98,6 +98,8 @@ actions! {
     ViewInbox "inbox" Move ["3"] "inbox" "Tasks and messages that need an operator.",
     ViewProblems "problems" Move ["4"] "problems" "Open problems, each with its next step.",
     ViewMetrics "metrics" Move ["7"] "metrics" "Throughput, success rate and latency, by agent, skill or caller.",
+    ViewQueue "queue" Move ["9"] "queue" "Jobs that wait for an agent, in the order in which they leave, and dead letters.",
+    ViewRoutes "routes" Move [] "routes" "Rules of routing; e says where a message would go, and why.",
     ViewPulse "pulse" Move [] "pulse" "Health of the agents over time, worst first.",
     ViewWire "wire" Move [] "wire" "Requests, responses and events as sent and received.",
     ViewSources "sources" Move [] "sources" "Sources of agents, and what cannot be read.",
@@ -117,11 +119,12 @@ actions! {
     Raw "raw" Understand ["i"] "raw" "Raw JSON as received.",
     Changes "changes" Understand ["c"] "changes" "What changed here: cards, health, breakers, sources, operators' acts.",
     GoTo "go-to" Understand ["g"] "go to" "Go to something related; lists the destinations.",
+    Explain "explain" Understand [] "explain" "Where a message would go now, and why: what each rule says, and each candidate.",
     Check "check-now" Understand ["ctrl-r"] "check" "Check now: probe the agent, read the task.",
     New "new-task" Act ["n"] "new" "A new task.",
     EditCopy "edit-copy" Act ["e"] "edit a copy" "Edit a copy of this task and send it.",
     Answer "answer" Act ["a"] "answer" "Answer the question; take the problem, at once.",
-    Again "again" Act ["r"] "again" "Send again what may not have arrived, or presume it lost.",
+    Again "again" Act ["r"] "again" "Send it again: to another agent, the same or a chosen one; move a live task; settle what may have arrived.",
     Service "service" Act ["o"] "in or out of service" "Take the agent in or out of service: its breaker, a check.",
     Mute "mute" Act ["m"] "mute" "Mute a problem for a given time, with a reason, at once.",
     Undo "undo" Act ["u"] "undo" "Take back, at once: a mute or a take of this row, else your last note, mute, take or undo.",
@@ -188,6 +191,8 @@ impl Action {
                 | Self::ViewInbox
                 | Self::ViewProblems
                 | Self::ViewMetrics
+                | Self::ViewQueue
+                | Self::ViewRoutes
                 | Self::ViewPulse
                 | Self::ViewWire
                 | Self::ViewSources

@@ -13,6 +13,9 @@ const ALIASES: &[(Action, &[&str])] = &[
     (Action::ViewInbox, &["questions", "waiting", "todo"]),
     (Action::ViewProblems, &["problem", "pb", "alerts", "alert", "incidents", "issues"]),
     (Action::ViewMetrics, &["stats", "top", "charts"]),
+    (Action::ViewQueue, &["queues", "queued", "backlog", "dead-letters", "dlq"]),
+    (Action::ViewRoutes, &["route", "routing", "rules", "router"]),
+    (Action::Explain, &["why"]),
     (Action::ViewPulse, &["pulses", "heat", "heatmap"]),
     (Action::ViewWire, &["frames", "requests", "traffic", "http"]),
     (Action::ViewSources, &["source", "discovery"]),
@@ -70,7 +73,6 @@ pub fn absent(ctx: &Context, word: &str) -> Option<String> {
         "trace" | "traces" | "tr" | "span" | "spans" => '5',
         "topology" | "topo" | "graph" | "map" => '6',
         "workflow" | "workflows" | "wf" | "runs" => '8',
-        "queue" | "queues" => '9',
         _ => return None,
     };
     absent_key(ctx, Chord::char(key))
@@ -93,11 +95,6 @@ pub fn absent_key(ctx: &Context, chord: Chord) -> Option<String> {
                 key(Action::GoTo)
             )
         }
-        '9' => format!(
-            "there is no queue; {} tasks, then {} is=live",
-            key(Action::ViewTasks),
-            key(Action::Filter)
-        ),
         _ => return None,
     })
 }

@@ -16,6 +16,8 @@ use crate::engine::Query;
 pub enum Cmd {
     /// Submit an intent; the text describes it in the message shown once it is accepted.
     Submit(Intent, String),
+    /// Submit intents one after the other; the text describes all of them. The first refusal ends it.
+    SubmitInOrder(Vec<Intent>, String),
     /// Follow this job instead of the one before; `None` follows none.
     Follow(Option<JobId>),
     /// Ask a query, in a generation of queries.

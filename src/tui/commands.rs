@@ -54,6 +54,12 @@ pub const ALL: &[Command] = &[
         doc: "The window to compare with: an hour, a day or a week before.",
     },
     Command {
+        name: "explain",
+        usage: "explain TEXT",
+        choices: &[],
+        doc: "Where a message would go now, and why: TEXT, or {\"type\": …} TEXT with its metadata.",
+    },
+    Command {
         name: "theme",
         usage: "theme NAME",
         choices: &["dark", "light", "mono"],
@@ -93,6 +99,8 @@ pub enum Asked {
     Baseline(Baseline),
     /// Group the fleet by something else; `None` opens the menu of groups.
     Group(Option<GroupBy>),
+    /// Explain where this message would go.
+    Explain(String),
     /// Choose another theme.
     Theme(String),
     /// Turn drawing with ASCII only on or off.
@@ -147,6 +155,7 @@ pub fn parse(text: &str) -> Asked {
         ("suspend", "") => Asked::Suspend,
         ("fleet", name) if !name.is_empty() => Asked::Fleet(name.to_owned()),
         ("time", text) if !text.is_empty() => Asked::Time(text.to_owned()),
+        ("explain", text) if !text.is_empty() => Asked::Explain(text.to_owned()),
         ("was", "hour") => Asked::Baseline(Baseline::Hour),
         ("was", "day") => Asked::Baseline(Baseline::Day),
         ("was", "week") => Asked::Baseline(Baseline::Week),
@@ -403,6 +412,14 @@ pub fn find(ctx: &Context, wanted: &str, newest: usize) -> Option<Destination> {
     if let Some((_, attempt)) = found {
         return Destination::job(ctx, attempt.job);
     }
+    // Jobs that wait may have no attempt.
+    let job = snapshot.jobs.iter().rev().take(newest).find(|(_, job)| {
+        job.attempts.is_empty()
+            && (job.id.short() == wanted.to_ascii_uppercase() || begins(&job.id.to_string()))
+    });
+    if let Some((key, job)) = job {
+        return Some(Destination::Job(key, job.id));
+    }
     let context = attempts().find_map(|(_, attempt)| {
         let context = attempt.task.as_ref()?.context.as_ref()?;
         begins(&context.to_string()).then(|| context.clone())
@@ -423,6 +440,8 @@ mod tests {
             ("group version", Asked::Group(Some(GroupBy::Version))),
             ("group label team", Asked::Group(Some(GroupBy::Label("team".into())))),
             ("group", Asked::Group(None)),
+            ("explain {\"type\":\"a\"} do it", Asked::Explain("{\"type\":\"a\"} do it".into())),
+            ("explain", Asked::Action(Action::Explain)),
             ("theme light", Asked::Theme("light".into())),
             ("theme pink", Asked::Wrong("theme dark, theme light or theme mono".into())),
             ("mouse off", Asked::Mouse(false)),

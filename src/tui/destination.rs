@@ -45,6 +45,8 @@ pub enum Destination {
     Source(SourceKey),
     /// Metrics grouped by a dimension other than the agent.
     MetricsBy(metrics::Dimension),
+    /// The rules of routing, and what was decided about a job.
+    RoutesOfJob(JobKey, JobId),
     /// What was sent and received, by one agent or by all.
     Wire(Option<AgentKey>),
     /// Changes, in the window or around a point in time.

@@ -1,6 +1,7 @@
 //! The console: draws the fleet and turns keys into intents. It reaches the engine through a handle.
 
 pub mod actions;
+pub mod again;
 pub mod aliases;
 pub mod caption;
 pub mod cmd;

@@ -102,7 +102,7 @@ pub(super) fn go_to(model: &mut Model, view: impl Into<View>) {
     let view = view.into();
     if view.screen().word() == model.view.screen().word()
         && of(&model.view).is_none()
-        && matches!(view, View::Fleet(_) | View::Inbox(_) | View::Problems(_))
+        && matches!(view, View::Fleet(_) | View::Inbox(_) | View::Problems(_) | View::Routes(_))
     {
         return;
     }

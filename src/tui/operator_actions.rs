@@ -7,6 +7,7 @@ use crate::domain::job::message::{Content, Part, Role as Speaker};
 use crate::domain::problem::{Problem, ProblemAct};
 use crate::domain::text::{Untrusted, fit};
 use crate::tui::actions::Action;
+use crate::tui::again::Again;
 use crate::tui::cmd::Cmd;
 use crate::tui::commands;
 use crate::tui::destination::{Destination, Target};
@@ -20,7 +21,7 @@ use crate::tui::overlays::{Overlay, go, service};
 use crate::tui::theme::Role;
 use crate::tui::views::fleet::FleetView;
 use crate::tui::views::problem_rows::headline;
-use crate::tui::views::{View, inbox, report};
+use crate::tui::views::{View, inbox, report, routes};
 
 /// Cells of a problem's headline in a message.
 const NAMED: usize = 60;
@@ -272,6 +273,19 @@ pub(super) fn fleets(model: &mut Model, name: &str, cmds: &mut Vec<Cmd>) {
     }
 }
 
+/// Shows where a message would go, and why.
+pub(super) fn explain(model: &mut Model, text: &str) {
+    match routes::message(text) {
+        Ok(send) => {
+            go_to(model, routes::RoutesView::new());
+            if let View::Routes(view) = &mut model.view {
+                view.explain(text, send);
+            }
+        }
+        Err(why) => model.say(Role::Warn, why),
+    }
+}
+
 /// Opens the changes around the item under the cursor.
 pub(super) fn changes(model: &mut Model) {
     let around = crate::tui::overlays::time::happened(&model.context, target(model));
@@ -356,11 +370,11 @@ pub(super) fn answer(model: &mut Model) {
         return model.say(Role::Quiet, "no question and no problem on this row".into());
     };
     if attempt.task.is_none() && attempt.needs_you() {
-        return card(model, About::Again);
+        return again(model);
     }
     let about = About::Answer(Vec::new());
-    if !about.fits(attempt) {
-        return model.say(Role::Warn, about.why_not(attempt, &model.context.preferences.keys));
+    if !about.fits(&model.context.latest, attempt) {
+        return model.say(Role::Warn, about.why_not(attempt));
     }
     let job = model.context.latest.job_of(attempt).map(|job| job.id);
     let followed = job.and_then(|job| model.view.screen().followed()?.of(job));
@@ -383,12 +397,35 @@ pub(super) fn answer_in_words(model: &mut Model, key: AttemptKey) {
     }
 }
 
-/// Opens a card for the marked rows, or for the one under the cursor.
-pub(super) fn card(model: &mut Model, about: About) {
+/// The marked rows, or the one under the cursor.
+fn subjects(model: &Model) -> Vec<AttemptKey> {
     let mut keys = model.view.screen().marked(&model.context);
     if keys.is_empty() {
         keys.extend(target(model).attempt);
     }
+    keys
+}
+
+/// Opens the card that sends something again, or moves it. If several rows are marked, it is about those in the state
+/// of the first one of which anything can be done.
+pub(super) fn again(model: &mut Model) {
+    let (snapshot, keys) = (&model.context.snapshot, &model.context.preferences.keys);
+    let rows: Vec<_> = subjects(model).into_iter().filter_map(|key| snapshot.attempts.get(key)).collect();
+    if let Some(again) = rows.iter().find_map(|row| Again::of(snapshot, row).ok()) {
+        return card(model, About::Again(again));
+    }
+    match rows.first().and_then(|row| Some((row, Again::of(snapshot, row).err()?))) {
+        Some((row, why)) => {
+            let words = why.words(row, keys);
+            model.say(Role::Warn, words);
+        }
+        None => model.say(Role::Quiet, "no task here".into()),
+    }
+}
+
+/// Opens a card for the marked rows, or for the one under the cursor.
+pub(super) fn card(model: &mut Model, about: About) {
+    let keys = subjects(model);
     if keys.is_empty() {
         return model.say(Role::Quiet, "no task here".into());
     }
@@ -397,7 +434,7 @@ pub(super) fn card(model: &mut Model, about: About) {
         let why = keys
             .first()
             .and_then(|key| model.context.snapshot.attempts.get(*key))
-            .map(|row| about.why_not(row, &model.context.preferences.keys));
+            .map(|row| about.why_not(row));
         return model.say(Role::Warn, why.unwrap_or_else(|| "it is gone".into()));
     }
     model.overlays.push(Overlay::Card(card));

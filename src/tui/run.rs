@@ -385,6 +385,19 @@ impl Console {
                     let _the_screen_has_gone = news.send(Msg::Submitted(words, result)).await;
                 });
             }
+            Cmd::SubmitInOrder(intents, words) => {
+                tokio::spawn(async move {
+                    let mut message = Msg::Say(Role::Ok, words);
+                    for (at, intent) in intents.into_iter().enumerate() {
+                        if let Err(refusal) = handle.submit(intent).await {
+                            let done = if at == 0 { "not done" } else { "only partly done" };
+                            message = Msg::Say(Role::Bad, format!("{done}: {refusal}"));
+                            break;
+                        }
+                    }
+                    let _the_screen_has_gone = news.send(message).await;
+                });
+            }
             Cmd::Follow(job) => {
                 if let Some(before) = self.follows.take() {
                     before.abort();

@@ -15,6 +15,10 @@ pub enum ListKind {
     Inbox,
     /// Problems.
     Problems,
+    /// Jobs that wait, and dead letters.
+    Queue,
+    /// Rules of routing.
+    Routes,
     /// Sent and received frames.
     Wire,
     /// Where agents are found.
@@ -33,11 +37,13 @@ pub enum ListKind {
 
 impl ListKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Fleet,
         Self::Tasks,
         Self::Inbox,
         Self::Problems,
+        Self::Queue,
+        Self::Routes,
         Self::Wire,
         Self::Sources,
         Self::Candidates,
@@ -54,6 +60,8 @@ impl ListKind {
             Self::Tasks => "tasks",
             Self::Inbox => "inbox",
             Self::Problems => "problems",
+            Self::Queue => "queue",
+            Self::Routes => "routes",
             Self::Wire => "wire",
             Self::Sources => "sources",
             Self::Candidates => "candidates",

@@ -347,7 +347,11 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
                 }
             }
             KeyOutcome::Closes(steps) => {
-                if is_card && steps.iter().any(|step| matches!(step, Step::Cmd(Cmd::Submit(..)))) {
+                if is_card
+                    && steps
+                        .iter()
+                        .any(|step| matches!(step, Step::Cmd(Cmd::Submit(..) | Cmd::SubmitInOrder(..))))
+                {
                     model.view.screen_mut().unmark();
                 }
                 for step in steps {
@@ -468,6 +472,7 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
         },
         Asked::Baseline(baseline) => model.context.baseline = baseline,
         Asked::Group(by) => operator_actions::group(model, by),
+        Asked::Explain(text) => operator_actions::explain(model, &text),
         Asked::Theme(name) => {
             let theme = &model.context.theme;
             model.context.theme = Theme::load(&name, theme.depth, theme.is_ascii());
@@ -569,6 +574,9 @@ fn act_by(model: &mut Model, action: Action, by: Option<Chord>, cmds: &mut Vec<C
                 operator_actions::answer(model);
             }
         }
+        Action::Explain => {
+            model.overlays.push(Overlay::Prompt(Prompt::command_with(&model.context, "explain ")));
+        }
         Action::Service => operator_actions::service(model),
         Action::Mute => operator_actions::mute(model),
         Action::Undo => operator_actions::undo(model, cmds),
@@ -576,7 +584,7 @@ fn act_by(model: &mut Model, action: Action, by: Option<Chord>, cmds: &mut Vec<C
             let target = model.view.screen().target(&model.context);
             model.overlays.push(Overlay::Prompt(Prompt::words(Words::note(&model.context, target))));
         }
-        Action::Again => operator_actions::card(model, About::Again),
+        Action::Again => operator_actions::again(model),
         Action::Cancel => operator_actions::card(model, About::Cancel),
         Action::Help => {
             let of = model.view.screen().word();

@@ -25,8 +25,12 @@ pub enum Obstacle {
 impl std::fmt::Display for Obstacle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Health(Health::Unknown) => f.write_str("not reached yet"),
-            Self::Health(health) => f.write_str(health.as_str()),
+            // With these it takes work once this engine has reached it.
+            Self::Health(Health::Unknown | Health::Up | Health::Degraded | Health::LoginNeeded) => {
+                f.write_str("not reached yet")
+            }
+            Self::Health(health @ (Health::Down | Health::Stale)) => f.write_str(health.as_str()),
+            Self::Health(Health::NotSpoken) => f.write_str("not spoken"),
             Self::Breaker => f.write_str("its breaker is open"),
             Self::Full => f.write_str("full"),
             Self::Cordoned => f.write_str("cordoned"),

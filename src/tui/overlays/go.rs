@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::id::AgentKey;
 use crate::domain::problem::Kind;
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::destination::{Destination, Target};
 use crate::tui::step::{Line, Menu, Step};
 use crate::tui::views::problem_rows::headline;
+use crate::tui::views::waiting::rule_words;
 
 fn open(destination: Destination) -> Step {
     Step::Open(Box::new(destination))
@@ -58,6 +60,14 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
             let title = format!("tasks › {} › raw", id.unwrap_or_else(|| job.id.short()));
             let page = Destination::RawJob { title, job: job.id, target };
             lines.push(Line { key: 'i', label: "raw JSON", detail: String::new(), step: open(page) });
+            if let Some(plan) = &job.plan {
+                lines.push(Line {
+                    key: 'r',
+                    label: "route, why",
+                    detail: rule_words(snapshot, plan),
+                    step: open(Destination::RoutesOfJob(attempt.job, job.id)),
+                });
+            }
             if let Some(parent) = &job.parent {
                 let found = snapshot
                     .attempts
@@ -98,23 +108,27 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
             });
         }
     }
-    let problem = snapshot.open_problems().find(|(key, problem)| {
+    lines.extend(problem(ctx, target, agent_key));
+    Menu::new("go to", String::new(), lines)
+}
+
+/// The open problem of the agent, or of the task.
+fn problem(ctx: &Context, target: Target, agent: Option<AgentKey>) -> Option<Line> {
+    let snapshot = &ctx.snapshot;
+    let (key, problem) = snapshot.open_problems().find(|(key, problem)| {
         let attempt = target.attempt.and_then(|at| snapshot.attempts.get(at));
         // The problem of the task's own kind comes before the agent's other problems.
         let of_attempt = attempt.is_none_or(|attempt| {
             !Kind::OF_TASKS.iter().any(|kind| kind.is_about(attempt)) || problem.kind.is_about(attempt)
         });
-        target.problem != Some(*key) && of_attempt && agent_key.is_some() && problem.agent == agent_key
-    });
-    if let Some((key, problem)) = problem {
-        lines.push(Line {
-            key: 'p',
-            label: "problem",
-            detail: format!("p-{} {}", problem.number, headline(snapshot, problem)),
-            step: open(Destination::Problem(key)),
-        });
-    }
-    Menu::new("go to", String::new(), lines)
+        target.problem != Some(*key) && of_attempt && agent.is_some() && problem.agent == agent
+    })?;
+    Some(Line {
+        key: 'p',
+        label: "problem",
+        detail: format!("p-{} {}", problem.number, headline(snapshot, problem)),
+        step: open(Destination::Problem(key)),
+    })
 }
 
 /// The fleets of the configuration; at most nine.

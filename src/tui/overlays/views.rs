@@ -27,13 +27,15 @@ const ANEW: std::time::Duration = std::time::Duration::from_secs(1);
 const COUNT: u16 = 22;
 
 /// The views with keys of their own here.
-const VIEWS: [(char, Action); 13] = [
+const VIEWS: [(char, Action); 15] = [
     ('0', Action::ViewNow),
     ('1', Action::ViewFleet),
     ('2', Action::ViewTasks),
     ('3', Action::ViewInbox),
     ('4', Action::ViewProblems),
     ('7', Action::ViewMetrics),
+    ('9', Action::ViewQueue),
+    ('r', Action::ViewRoutes),
     ('u', Action::ViewPulse),
     ('w', Action::ViewWire),
     ('s', Action::ViewSources),
@@ -256,6 +258,8 @@ fn of_view(ctx: &Context, action: Action) -> String {
         Action::ViewProblems => snapshot.problem_counts().words(),
         Action::ViewNow => "results as callers see them".into(),
         Action::ViewMetrics => format!("last {}", ctx.window.word(&ctx.clocks)),
+        Action::ViewQueue => "what waits, dead letters".into(),
+        Action::ViewRoutes => "which agents get which messages".into(),
         Action::ViewPulse => "agents over time".into(),
         Action::ViewWire => "what was sent and received".into(),
         Action::ViewSources => {

@@ -3,8 +3,8 @@
 use super::listing::{LARGE, List, Order, Rows};
 use super::task_rows::TaskRows;
 use super::{
-    View, agent_rows, candidates, changes, fleet, inbox, metrics, now, problem_rows, problems, pulse,
-    sources, task_rows, tasks, wire,
+    View, agent_rows, candidates, changes, fleet, inbox, metrics, now, problem_rows, problems, pulse, queue,
+    routes, sources, task_rows, tasks, wire,
 };
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -21,6 +21,8 @@ impl ListKind {
             Self::Tasks => task_rows::TaskColumn::COLUMNS,
             Self::Inbox => inbox::WaitingColumn::COLUMNS,
             Self::Problems => problem_rows::ProblemColumn::COLUMNS,
+            Self::Queue => queue::QueueColumn::COLUMNS,
+            Self::Routes => routes::RouteColumn::COLUMNS,
             Self::Wire => wire::FrameColumn::COLUMNS,
             Self::Sources => sources::SourceColumn::COLUMNS,
             Self::Candidates => candidates::CandidateColumn::COLUMNS,
@@ -44,6 +46,8 @@ impl ListKind {
             Self::Tasks => tasks::TasksView::new().into(),
             Self::Inbox => inbox::InboxView::new().into(),
             Self::Problems => problems::ProblemsView::new().into(),
+            Self::Queue => queue::QueueView::new().into(),
+            Self::Routes => routes::RoutesView::new().into(),
             Self::Wire => wire::WireView::new(None).into(),
             Self::Sources => sources::SourcesView::new().into(),
             Self::Candidates => candidates::CandidatesView::new().into(),
@@ -80,6 +84,8 @@ impl ListKind {
             }
             Self::Inbox => &["agent", "wants", "question", "job"],
             Self::Problems => &["agent", "state", "kind", "severity", "owner"],
+            Self::Queue => &["job", "waits-for", "rule", "cause", "from", "caller", "is"],
+            Self::Routes => &["rule", "matches", "sends-to", "balance"],
             Self::Wire => &["agent", "kind", "call", "method", "task", "frame"],
             Self::Sources => &["source", "kind", "at", "state", "error", "name", "where"],
             Self::Candidates => &["url", "name", "by"],
@@ -156,6 +162,8 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
         ListKind::Sources => count(&sources::SourceRows, snapshot, &order),
         // Their rows are read only while their view is shown.
         ListKind::Wire
+        | ListKind::Queue
+        | ListKind::Routes
         | ListKind::Now
         | ListKind::Metrics
         | ListKind::Pulse

@@ -7,6 +7,7 @@ pub mod agent_rows;
 pub mod candidates;
 pub mod changes;
 pub mod conversation;
+pub mod explained;
 pub mod facts;
 pub mod fleet;
 pub mod frame;
@@ -25,8 +26,10 @@ pub mod problem;
 pub mod problem_rows;
 pub mod problems;
 pub mod pulse;
+pub mod queue;
 pub mod raw;
 pub mod report;
+pub mod routes;
 pub mod sources;
 pub mod strip;
 pub mod task;
@@ -34,6 +37,7 @@ pub mod task_rows;
 pub mod tasks;
 pub mod timeline;
 pub mod timeline_pane;
+pub mod waiting;
 pub mod wire;
 
 use std::sync::Arc;
@@ -83,6 +87,8 @@ views! {
     Task "task" task::TaskView,
     Inbox "inbox" inbox::InboxView,
     Problems "problems" problems::ProblemsView,
+    Queue "queue" queue::QueueView,
+    Routes "routes" routes::RoutesView,
     Metrics "metrics" metrics::MetricsView,
     Pulse "pulse" pulse::PulseView,
     Wire "wire" wire::WireView,
@@ -103,6 +109,8 @@ impl View {
             Action::ViewTasks => tasks::TasksView::new().into(),
             Action::ViewInbox => inbox::InboxView::new().into(),
             Action::ViewProblems => problems::ProblemsView::new().into(),
+            Action::ViewQueue => queue::QueueView::new().into(),
+            Action::ViewRoutes => routes::RoutesView::new().into(),
             Action::ViewMetrics => metrics::MetricsView::new().into(),
             Action::ViewPulse => pulse::PulseView::new().into(),
             Action::ViewWire => wire::WireView::new(None).into(),
@@ -132,6 +140,7 @@ impl View {
             Destination::Problem(key) => problems::ProblemsView::new().at(key).into(),
             Destination::Source(key) => sources::SourcesView::new().at(key).into(),
             Destination::MetricsBy(by) => metrics::MetricsView::new().by(by).into(),
+            Destination::RoutesOfJob(key, id) => routes::RoutesView::new().of_job(key, id).into(),
             Destination::Wire(agent) => wire::WireView::new(agent).into(),
             Destination::Changes(around) => changes::ChangesView::new(around).into(),
             Destination::Messages => messages::MessagesView::new().into(),

@@ -9,6 +9,7 @@ use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Job};
 use crate::domain::state::Changed;
 use crate::tui::actions::Action;
+use crate::tui::again::Again;
 use crate::tui::context::Context;
 use crate::tui::destination::{Destination, Target};
 use crate::tui::followed_job::FollowedJob;
@@ -21,7 +22,7 @@ use crate::tui::views::frame::{empty, inside, with_scratch};
 use crate::tui::views::output::{Stage, output_lines, size_words};
 use crate::tui::views::timeline::TimelineLine;
 use crate::tui::views::timeline_pane::TimelinePane;
-use crate::tui::views::{conversation, strip, timeline};
+use crate::tui::views::{conversation, strip, timeline, waiting};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
@@ -145,9 +146,10 @@ impl TaskView {
         let mut panes = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
         let mut below = None;
         if panes.height >= 18 && !self.full {
-            let lines = self.job(ctx).map_or(1, |job| strip::lines(ctx, job, &self.children));
-            let height = lines + 1;
-            below = Some(Rect { y: panes.bottom() - height, height, ..panes });
+            // A job without an attempt has not taken any time of an agent.
+            let job = self.job(ctx).filter(|job| !job.attempts.is_empty());
+            let height = job.map_or(0, |job| strip::lines(ctx, job, &self.children) + 1);
+            below = (height > 0).then(|| Rect { y: panes.bottom() - height, height, ..panes });
             panes.height -= height;
         }
         let (left, right) = if area.width < NARROW || self.full {
@@ -321,7 +323,7 @@ impl Screen for TaskView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
-        let (Some(job), Some((_, attempt))) = (self.job(ctx), self.latest(ctx)) else {
+        let Some(job) = self.job(ctx) else {
             canvas.rule(area, area.y, Edge::Top, &[span("task", Role::Title)], &[]);
             return empty(
                 canvas,
@@ -334,15 +336,11 @@ impl Screen for TaskView {
                 ],
             );
         };
-        let label = states::attempt(attempt, ctx.glyphs());
-        let id = attempt.task.as_ref().map_or_else(|| job.id.short(), |task| task.id.short());
+        let attempt = self.latest(ctx).map(|(_, attempt)| attempt);
+        let id = self.title(ctx);
         let title =
             [span(format!("tasks › {id} "), Role::Title), span(job.title.line().fit(60), Role::Title)];
-        let took = timeline::so_far(canvas, attempt);
-        let mut facts = vec![span(format!("{} {}{took}", label.mark, label.word), label.role)];
-        if job.attempts.len() > 1 {
-            facts.push(span(format!(" · attempt {} of {}", attempt.number, job.attempts.len()), Role::Plain));
-        }
+        let facts = Self::state_facts(canvas, ctx, job, attempt);
         canvas.rule(area, area.y, Edge::Top, &title, &facts);
         let parts = self.parts(area, ctx);
         Self::draw_head(canvas, parts.head, ctx, job, attempt);
@@ -465,13 +463,20 @@ impl Screen for TaskView {
             keys.extend([(Action::NextMatch, "next match"), (Action::Back, "end search")]);
         }
         // Possible actions come first.
-        if attempt.is_some_and(|attempt| attempt.phase == crate::domain::job::Phase::Uncertain) {
-            keys.push((Action::Again, "again, or lost"));
-        } else if attempt.is_some_and(Attempt::needs_you) {
-            keys.push((Action::Answer, "answer"));
+        let again = attempt.and_then(|attempt| Again::of(&ctx.snapshot, attempt).ok());
+        match again {
+            Some(Again::Uncertain) => keys.push((Action::Again, "again, or lost")),
+            Some(Again::Ended) => keys.push((Action::Again, "send it again")),
+            Some(Again::Live) | None if attempt.is_some_and(Attempt::needs_you) => {
+                keys.push((Action::Answer, "answer"));
+            }
+            Some(Again::Live) | None => {}
         }
         if attempt.is_some_and(|attempt| attempt.task.is_some() && attempt.is_live()) {
             keys.push((Action::Cancel, "cancel"));
+        }
+        if again == Some(Again::Live) {
+            keys.push((Action::Again, "move it"));
         }
         keys.extend([
             (Action::NextPane, "pane"),
@@ -552,13 +557,28 @@ impl Screen for TaskView {
 }
 
 impl TaskView {
+    /// The state at the right of the title.
+    fn state_facts(canvas: &Canvas<'_>, ctx: &Context, job: &Job, attempt: Option<&Attempt>) -> Vec<Span> {
+        let Some(attempt) = attempt else {
+            let label = waiting::state(ctx, job, ctx.glyphs());
+            return vec![span(format!("{} {}", label.mark, label.word), label.role)];
+        };
+        let label = states::attempt(attempt, ctx.glyphs());
+        let took = timeline::so_far(canvas, attempt);
+        let mut facts = vec![span(format!("{} {}{took}", label.mark, label.word), label.role)];
+        if job.attempts.len() > 1 {
+            facts.push(span(format!(" · attempt {} of {}", attempt.number, job.attempts.len()), Role::Plain));
+        }
+        facts
+    }
+
     fn title(&self, ctx: &Context) -> String {
         let task =
             self.latest(ctx).and_then(|(_, attempt)| attempt.task.as_ref().map(|task| task.id.short()));
         task.unwrap_or_else(|| self.id.short())
     }
 
-    fn draw_head(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, job: &Job, attempt: &Attempt) {
+    fn draw_head(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, job: &Job, attempt: Option<&Attempt>) {
         let mut line = vec![span(format!("job {}", job.id.short()), Role::Quiet)];
         let mut add = |text: String, role| {
             line.push(span(" · ", Role::Quiet));
@@ -567,7 +587,7 @@ impl TaskView {
         if let Some(caller) = &job.caller {
             add(format!("from {}", caller.line()), Role::Plain);
         }
-        if let Some(agent) = ctx.snapshot.agents.get(attempt.agent) {
+        if let Some(agent) = attempt.and_then(|attempt| ctx.snapshot.agents.get(attempt.agent)) {
             add(format!("on {}", agent.name.line()), Role::Plain);
         }
         if let Some(skill) = &job.skill {
@@ -576,11 +596,22 @@ impl TaskView {
         if let Some(parent) = &job.parent {
             add(format!("delegated by task {}", parent.short()), Role::Plain);
         }
-        if let Some(doubt) = doubt(attempt) {
+        if let Some(plan) = waiting::queued(job) {
+            let _counts_down = canvas.age(ctx.now);
+            if attempt.is_some() {
+                add(format!("waits for {}", waiting::wait_words(plan, ctx.now)), Role::Warn);
+            }
+            let by = if plan.rule.is_some() { "rule" } else { "sent to" };
+            add(format!("{by} {}", waiting::rule_words(&ctx.snapshot, plan)), Role::Plain);
+        } else if let Some(doubt) = attempt.and_then(doubt) {
             add(doubt, Role::Warn);
-        } else if let Some(next) = next_step(ctx, attempt) {
+        } else if let Some(next) = attempt.and_then(|attempt| next_step(ctx, attempt)) {
             add(next, Role::You);
-        } else if let Some(context) = attempt.task.as_ref().and_then(|task| task.context.as_ref()) {
+        } else if let Some(cause) = waiting::dead(job) {
+            add(waiting::cause_words(cause), Role::Warn);
+        } else if let Some(context) =
+            attempt.and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.context.as_ref())
+        {
             add(format!("context {}", context.text().shortened(12)), Role::Quiet);
         }
         canvas.put_spans(area.x + 1, area.y, &line, area.width.saturating_sub(2));

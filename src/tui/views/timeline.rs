@@ -187,7 +187,9 @@ fn close(
         });
     }
     for index in 0..lines.len() {
-        let is_last = lines.get(index + 1).is_none_or(|next| next.begins.is_some() || next.frame.is_empty());
+        // Lines about the job may stand between those of its attempt.
+        let mut rest = lines[index + 1..].iter().take_while(|next| next.begins.is_none());
+        let is_last = !rest.any(|next| next.frame == glyphs.inside);
         if lines[index].frame == glyphs.inside && is_last {
             lines[index].frame = glyphs.end;
         }

@@ -115,7 +115,6 @@ fn keys_of_other_consoles_say_what_to_use_instead() {
         ("5", "no traces are collected; :wire"),
         ("6", "there is no topology; 1 the fleet"),
         ("8", "there are no workflows; 2 tasks"),
-        ("9", "there is no queue; 2 tasks"),
     ] {
         console.press(key);
         assert!(console.last_line().contains(said), "{key}: {}", console.last_line());
@@ -145,6 +144,9 @@ fn every_view_is_searched_and_what_is_typed_never_runs_as_keys() {
         "4 tab tab",
         "4 tab tab tab",
         "7",
+        "9",
+        "v r",
+        ": \"explain_charge_it\" enter",
         "v w",
         "v w enter",
         "v m",
@@ -213,7 +215,7 @@ fn a_filter_names_the_columns_that_there_are() {
 /// The table of filter words is the one that the rows know: a column that rows have a value for is in it.
 #[test]
 fn every_column_of_a_filter_is_known_to_its_rows() {
-    for keys in ["0", "1", "2", "3", "4", "7", "v w", "c", ": \"pulse\" enter"] {
+    for keys in ["0", "1", "2", "3", "4", "7", "9", "v r", "v w", "c", ": \"pulse\" enter"] {
         let mut console = Console::new(200, 60);
         console.press(keys);
         let kind = console.model.view.screen().list().expect("a list").kind();

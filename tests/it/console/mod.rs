@@ -10,6 +10,7 @@ mod picture;
 mod preferences;
 pub(crate) mod pty;
 mod read_only;
+mod routed;
 mod scene;
 mod screens;
 mod sizes;

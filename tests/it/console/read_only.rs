@@ -54,7 +54,7 @@ fn serve_has_nothing_to_refuse() {
 }
 
 /// Every view, with what can be seen in its panes.
-const VIEWS: [&str; 32] = [
+const VIEWS: [&str; 36] = [
     "0",
     "0 j",
     "0 tab",
@@ -82,6 +82,10 @@ const VIEWS: [&str; 32] = [
     "4 j j",
     "4 j j j",
     "7",
+    "9",
+    "9 enter",
+    "v r",
+    ": \"explain_charge_it\" enter",
     "v u",
     "v w",
     "v s",

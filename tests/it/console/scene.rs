@@ -19,11 +19,14 @@ use quarterdeck::domain::job::task::{CancelMark, TaskState, Verdict, Via};
 use quarterdeck::domain::job::{Origin, Phase};
 use quarterdeck::domain::metrics::{Block, Minute, MinuteRange, Series};
 use quarterdeck::domain::problem::Kind;
+use quarterdeck::domain::route::decision::Decision;
 use quarterdeck::domain::route::explanation::Explanation;
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::domain::time::At;
 use uuid::Uuid;
+
+use super::routed;
 
 /// 2026-11-22T03:00:00Z
 const BEGINNING: i64 = 1_795_316_400_000_000;
@@ -53,7 +56,8 @@ pub(crate) struct Sent {
 impl Scene {
     /// What the router says of this fleet.
     pub(crate) fn explain(&self, now: At, send: Option<&Send>) -> Explanation {
-        Core::new(self.state.clone(), Rules::default(), 7).explain(now, send)
+        let rules = Rules { routes: Arc::new(routed::rules()), ..Rules::default() };
+        Core::new(self.state.clone(), rules, 7).explain(now, send)
     }
 
     pub(crate) fn new() -> Self {
@@ -69,7 +73,7 @@ impl Scene {
     }
 
     /// An id that is the same in each run, and differs in its first letters.
-    fn uuid(&mut self) -> Uuid {
+    pub(crate) fn uuid(&mut self) -> Uuid {
         self.next += 1;
         let spread = self.next.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         Uuid::from_u128(spread)
@@ -156,6 +160,18 @@ impl Scene {
     }
 
     pub(crate) fn job(&mut self, seconds: f64, agent: AgentId, words: &str, caller: &str) -> Sent {
+        self.routed(seconds, agent, words, caller, None)
+    }
+
+    /// A job that a decision of the router sent.
+    fn routed(
+        &mut self,
+        seconds: f64,
+        agent: AgentId,
+        words: &str,
+        caller: &str,
+        decision: Option<Decision>,
+    ) -> Sent {
         let (job, attempt) = (JobId(self.uuid()), AttemptId(self.uuid()));
         let message_id = MessageId::from(self.uuid().to_string().as_str());
         let message = self.said(Role::User, vec![Part::text(words)]);
@@ -175,6 +191,9 @@ impl Scene {
                 },
             ),
         );
+        if let Some(decision) = decision.map(Arc::new) {
+            self.add_fact(seconds, Fact::Job(job, JobFact::Routed { decision, retry: false }));
+        }
         self.add_fact(
             seconds,
             Fact::attempt(job, attempt, AttemptFact::Planned { agent, message_id: Some(message_id) }),
@@ -396,7 +415,8 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
     s.state(60.2, ended, TaskState::Working);
     s.says(64.0, ended, vec![Part::text("charged 39.90 EUR")]);
     s.state(64.2, ended, TaskState::Completed);
-    let failed = s.job(200.0, second, "charge order 88214", "shop-web");
+    let decision = routed::decision(second, cashier, ledger);
+    let failed = s.routed(200.0, second, "charge order 88214", "shop-web", Some(decision));
     s.accepted(200.1, failed);
     s.says(206.3, failed, vec![Part::text("no rule for code SUMMER")]);
     s.state(206.3, failed, TaskState::Failed);
@@ -494,6 +514,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         "is degraded: 3 of its last 20 calls failed",
     );
     s.add_fact(50.0, Fact::Fleet(FleetFact::ProblemCleared { number: 6, into: None }));
+    s.queue(failed.job);
     (scene, Cast { cashier, working, asking, uncertain, ended })
 }
 

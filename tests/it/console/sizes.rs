@@ -12,7 +12,7 @@ use super::Console;
 const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 60)];
 
 /// How each view of the table is opened.
-const OPENED: [(&str, &str); 16] = [
+const OPENED: [(&str, &str); 18] = [
     ("now", "0"),
     ("fleet", "1"),
     ("agent", "1 enter"),
@@ -20,6 +20,8 @@ const OPENED: [(&str, &str); 16] = [
     ("task", "2 / \"88213\" enter enter"),
     ("inbox", "3"),
     ("problems", "4"),
+    ("queue", "9"),
+    ("routes", "v r"),
     ("metrics", "7"),
     ("pulse", ": \"pulse\" enter"),
     ("wire", "v w"),

@@ -3,28 +3,30 @@
 //! A card belongs to fixed ids. Keys pressed before it was drawn, within a quarter of a second after, or held down do
 //! not reach it. If an affected item changes while it is open, it asks again.
 
+mod draw;
+mod pick;
+
 use std::time::Duration;
 
 use crossterm::event::KeyCode;
 
+use crate::domain::agent::Agent;
 use crate::domain::id::{AttemptId, AttemptKey};
 use crate::domain::intent::Intent;
-use crate::domain::job::{Attempt, Phase};
+use crate::domain::job::Attempt;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::protocol::question::Choice;
 use crate::tui::actions::Action;
+use crate::tui::again::{self, Again};
 use crate::tui::cmd::Cmd;
 use crate::tui::context::Context;
 use crate::tui::keymap::Chord;
-use crate::tui::keys::Keys;
+use crate::tui::overlays::card::pick::Pick;
 use crate::tui::step::{KeyOutcome, Step};
-use crate::tui::theme::Role;
-use crate::tui::views::inbox::{MAY_HAVE_ARRIVED, uncertain_answer};
-use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::field::Field;
-use crate::tui::widgets::text::wrap;
-use crate::tui::{command, layout, states};
+use crate::tui::{command, states};
 
 /// The time after drawing during which a card ignores keys.
 const QUIET: Duration = Duration::from_millis(250);
@@ -39,8 +41,8 @@ const WIDTH: u16 = 72;
 pub enum About {
     /// Cancel tasks.
     Cancel,
-    /// Send again a message that may not have arrived, or presume it lost.
-    Again,
+    /// Send something again, or move it.
+    Again(Again),
     /// Answer a question that offers choices.
     Answer(Vec<Choice>),
     /// Quit the console.
@@ -81,15 +83,17 @@ pub struct Card {
     number: Field,
     why: Field,
     typing: Typing,
+    /// The agent that a new attempt goes to.
+    pick: Pick,
     complaint: Option<String>,
 }
 
 impl About {
     /// True if it can be done to an attempt now.
-    pub fn fits(&self, attempt: &Attempt) -> bool {
+    pub fn fits(&self, snapshot: &Snapshot, attempt: &Attempt) -> bool {
         match self {
             Self::Cancel => attempt.task.is_some() && attempt.is_live(),
-            Self::Again => attempt.phase == Phase::Uncertain,
+            Self::Again(again) => Again::of(snapshot, attempt) == Ok(*again),
             Self::Answer(_) => attempt.task.is_some() && attempt.needs_you(),
             Self::Quit => false,
         }
@@ -99,25 +103,21 @@ impl About {
     fn unfit(&self) -> &'static str {
         match self {
             Self::Cancel => "they have ended, or never became a task",
-            Self::Again => "they are known to have arrived",
+            Self::Again(again) => again.unfit(),
             Self::Answer(_) => "they have no question",
             Self::Quit => "",
         }
     }
 
     /// Why it cannot be done to an attempt.
-    pub fn why_not(&self, attempt: &Attempt, keys: &Keys) -> String {
+    pub fn why_not(&self, attempt: &Attempt) -> String {
         let label = states::attempt(attempt, crate::tui::theme::Theme::plain_glyphs());
         match self {
             Self::Cancel if attempt.task.is_none() => {
                 format!("there is no task to cancel: the message is {}", label.word)
             }
             Self::Cancel => format!("it has ended: {}", label.word),
-            Self::Again => format!(
-                "it is {}; only a message that may not have arrived is sent again. {} sends a copy",
-                label.word,
-                keys.hint(Action::EditCopy)
-            ),
+            Self::Again(_) => format!("it is {} now", label.word),
             Self::Answer(_) => format!("it has no question: {}", label.word),
             Self::Quit => String::new(),
         }
@@ -129,7 +129,7 @@ impl Card {
     pub fn new(ctx: &Context, about: About, keys: &[AttemptKey]) -> Self {
         let rows = keys.iter().filter_map(|key| Some((*key, ctx.snapshot.attempts.get(*key)?)));
         let subjects: Vec<Subject> = rows
-            .filter(|(_, attempt)| about.fits(attempt))
+            .filter(|(_, attempt)| about.fits(&ctx.snapshot, attempt))
             .map(|(key, attempt)| Subject {
                 key,
                 id: attempt.id,
@@ -150,6 +150,7 @@ impl Card {
             number: Field::default(),
             why: Field::default(),
             typing: Typing::Number,
+            pick: Pick::default(),
             complaint: None,
         }
     }
@@ -209,6 +210,7 @@ impl Card {
         self.lit = false;
         self.choice = None;
         self.number = Field::default();
+        self.pick = Pick::default();
         true
     }
 
@@ -218,11 +220,15 @@ impl Card {
             let row = ctx.latest.attempts.get(subject.key).filter(|row| row.id == subject.id)?;
             Some((subject, row))
         });
-        rows.filter(|(_, attempt)| self.about.fits(attempt)).collect()
+        rows.filter(|(_, attempt)| self.about.fits(&ctx.latest, attempt)).collect()
     }
 
-    /// Takes pasted text; only the reason is text.
+    /// Takes pasted text; only the reason and the name of an agent are text.
     pub fn paste(&mut self, text: &str) -> bool {
+        if self.pick.is_open {
+            self.pick.field.insert(text.trim());
+            return true;
+        }
         if self.is_bulk() && self.typing == Typing::Why {
             self.why.insert(text);
             return true;
@@ -243,6 +249,13 @@ impl Card {
         }
         self.unheard = None;
         self.complaint = None;
+        if self.pick.is_open {
+            let offered = self.offered(ctx);
+            let mut pick = std::mem::take(&mut self.pick);
+            pick.key(chord, &offered);
+            self.pick = pick;
+            return KeyOutcome::Stays(Vec::new());
+        }
         if self.is_bulk() {
             return self.bulk_key(chord, ctx);
         }
@@ -263,17 +276,17 @@ impl Card {
             },
             KeyCode::Char(digit @ '1'..='9') if !chord.ctrl => {
                 let at = usize::try_from(u32::from(digit) - u32::from('1')).unwrap_or(0);
-                if at < self.choices().len() {
-                    self.choice = Some(at);
+                if at < self.choices(ctx).len() {
+                    self.choose(at, ctx);
                 }
                 KeyOutcome::Stays(Vec::new())
             }
-            KeyCode::Char('j') | KeyCode::Down if !self.choices().is_empty() => {
+            KeyCode::Char('j') | KeyCode::Down if !self.choices(ctx).is_empty() => {
                 let next = self.choice.map_or(0, |at| at + 1);
-                self.choice = Some(next.min(self.choices().len() - 1));
+                self.choice = Some(next.min(self.choices(ctx).len() - 1));
                 KeyOutcome::Stays(Vec::new())
             }
-            KeyCode::Char('k') | KeyCode::Up if !self.choices().is_empty() => {
+            KeyCode::Char('k') | KeyCode::Up if !self.choices(ctx).is_empty() => {
                 self.choice = Some(self.choice.map_or(0, |at| at.saturating_sub(1)));
                 KeyOutcome::Stays(Vec::new())
             }
@@ -310,12 +323,10 @@ impl Card {
                     self.why.key(chord);
                 } else if chord.typed().is_none_or(|c| c.is_ascii_digit()) {
                     self.number.key(chord);
-                } else if matches!(self.about, About::Again) {
+                } else if let Some(letter) = chord.typed() {
                     // Letters choose here, as digits are the number.
-                    match chord.typed() {
-                        Some('s') => self.choice = Some(0),
-                        Some('l') => self.choice = Some(1),
-                        _ => {}
+                    if let Some(at) = self.again(ctx).iter().position(|choice| choice.letter == letter) {
+                        self.choose(at, ctx);
                     }
                 }
                 KeyOutcome::Stays(Vec::new())
@@ -324,12 +335,11 @@ impl Card {
     }
 
     /// The choices with their meanings.
-    fn choices(&self) -> Vec<(String, String)> {
+    fn choices(&self, ctx: &Context) -> Vec<(String, String)> {
         match &self.about {
-            About::Again => vec![
-                ("send it again".into(), "same id: agents that check ids drop duplicates".into()),
-                ("presume it lost".into(), "nothing is sent, and the job ends".into()),
-            ],
+            About::Again(_) => {
+                self.again(ctx).into_iter().map(|choice| (choice.label.to_owned(), choice.meaning)).collect()
+            }
             About::Answer(choices) => {
                 choices.iter().map(|choice| (choice.label.line().into_string(), String::new())).collect()
             }
@@ -337,20 +347,54 @@ impl Card {
         }
     }
 
-    fn intent(&self, attempt: AttemptId) -> Option<Intent> {
+    /// The choices of a card that sends something again.
+    fn again(&self, ctx: &Context) -> Vec<again::Choice> {
+        let About::Again(again) = self.about else { return Vec::new() };
+        let ready: Vec<&Attempt> = self.ready(ctx).into_iter().map(|(_, attempt)| attempt).collect();
+        again.choices(&ctx.latest, &ready, self.pick.name(ctx).as_deref())
+    }
+
+    /// What was chosen of them.
+    fn act_again(&self, ctx: &Context) -> Option<again::Act> {
+        self.again(ctx).get(self.choice?).map(|choice| choice.act)
+    }
+
+    fn choose(&mut self, at: usize, ctx: &Context) {
+        self.choice = Some(at);
+        if self.act_again(ctx) == Some(again::Act::Chosen) {
+            self.pick.open();
+        }
+    }
+
+    /// The agents that can be chosen now.
+    fn offered<'c>(&self, ctx: &'c Context) -> Vec<&'c Agent> {
+        let rows = self.ready(ctx);
+        let skill = rows.first().and_then(|(_, row)| ctx.latest.job_of(row)?.skill.as_ref());
+        // A task that is alive is moved away from its agent.
+        let is_live = matches!(self.about, About::Again(Again::Live));
+        let not: Vec<_> = rows.iter().filter(|_| is_live).map(|(_, row)| row.agent).collect();
+        self.pick.offered(ctx, skill, &not)
+    }
+
+    fn intents(&self, ctx: &Context, row: &Attempt) -> Vec<Intent> {
+        let attempt = row.id;
         let why = Some(self.why.text().trim()).filter(|why| !why.is_empty()).map(Untrusted::from);
-        Some(match &self.about {
-            About::Cancel => Intent::Cancel { attempt, why },
-            About::Again => match self.choice? {
-                0 => Intent::Resend { attempt, why },
-                _ => Intent::PresumeLost { attempt, why },
+        match &self.about {
+            About::Cancel => vec![Intent::Cancel { attempt, why }],
+            About::Again(again) => match self.act_again(ctx) {
+                Some(act) => again.intents(act, &ctx.latest, row, self.pick.chosen, why),
+                None => Vec::new(),
             },
             About::Answer(choices) => {
-                let parts = choices.get(self.choice?)?.parts.clone();
-                Intent::Answer { attempt, parts, metadata: None }
+                let chosen = self.choice.and_then(|at| choices.get(at));
+                let answer = |choice: &Choice| {
+                    let parts = choice.parts.clone();
+                    Intent::Answer { attempt, parts, metadata: None }
+                };
+                chosen.map(answer).into_iter().collect()
             }
-            About::Quit => return None,
-        })
+            About::Quit => Vec::new(),
+        }
     }
 
     fn act(&mut self, ctx: &Context) -> KeyOutcome {
@@ -363,17 +407,29 @@ impl Card {
             self.complaint = Some(format!("its question has changed: esc, then {answer}"));
             return KeyOutcome::Stays(Vec::new());
         }
-        if !self.choices().is_empty() && self.choice.is_none() {
+        if !self.choices(ctx).is_empty() && self.choice.is_none() {
             self.complaint = Some("choose first".into());
+            return KeyOutcome::Stays(Vec::new());
+        }
+        if self.act_again(ctx) == Some(again::Act::Chosen) && self.pick.chosen.is_none() {
+            self.pick.open();
             return KeyOutcome::Stays(Vec::new());
         }
         let ready = self.ready(ctx);
         let steps: Vec<Step> = ready
             .iter()
-            .filter_map(|(subject, attempt)| {
+            .filter_map(|(_, attempt)| {
                 let id =
                     attempt.task.as_ref().map_or_else(|| "the message".to_owned(), |task| task.id.short());
-                Some(Step::Cmd(Cmd::Submit(self.intent(subject.id)?, self.words(&id))))
+                let mut intents = self.intents(ctx, attempt);
+                let words = self.words(ctx, &id);
+                let last = intents.pop()?;
+                Some(Step::Cmd(if intents.is_empty() {
+                    Cmd::Submit(last, words)
+                } else {
+                    intents.push(last);
+                    Cmd::SubmitInOrder(intents, words)
+                }))
             })
             .collect();
         if steps.is_empty() {
@@ -383,13 +439,12 @@ impl Card {
         KeyOutcome::Closes(steps)
     }
 
-    fn words(&self, id: &str) -> String {
-        match (&self.about, self.choice) {
-            (About::Cancel, _) => format!("cancel of {id} requested"),
-            (About::Again, Some(0)) => format!("{id} is sent again"),
-            (About::Again, _) => format!("{id} is presumed lost"),
-            (About::Answer(_), _) => format!("{id} answered"),
-            (About::Quit, _) => String::new(),
+    fn words(&self, ctx: &Context, id: &str) -> String {
+        match &self.about {
+            About::Cancel => format!("cancel of {id} requested"),
+            About::Again(again) => again.done(self.act_again(ctx), id),
+            About::Answer(_) => format!("{id} answered"),
+            About::Quit => String::new(),
         }
     }
 
@@ -397,18 +452,15 @@ impl Card {
     fn commands(&self, ctx: &Context, most: usize) -> Vec<String> {
         // Two commands are shown, and only as many are copied as an operator would read.
         let ready: Vec<_> = self.ready(ctx).into_iter().take(most).collect();
-        let of = |(subject, _): &(&Subject, &Attempt)| {
-            let intent = self.intent(subject.id)?;
-            Some(command::of_intent(&ctx.latest, &ctx.info.flags, &intent))
-        };
-        ready.iter().filter_map(of).collect()
+        let intents = ready.iter().flat_map(|(_, attempt)| self.intents(ctx, attempt));
+        intents.map(|intent| command::of_intent(&ctx.latest, &ctx.info.flags, &intent)).collect()
     }
 
     fn title(&self) -> &'static str {
         match &self.about {
             About::Cancel if self.is_bulk() => "cancel tasks",
             About::Cancel => "cancel",
-            About::Again => "again",
+            About::Again(again) => again.title(self.is_bulk()),
             About::Answer(_) => "answer",
             About::Quit => "quit",
         }
@@ -423,7 +475,8 @@ impl Card {
         };
         match &self.about {
             About::Cancel => {
-                let agents: std::collections::BTreeSet<String> = ready.iter().map(|(_, row)| name(row)).collect();
+                let agents: std::collections::BTreeSet<String> =
+                    ready.iter().map(|(_, row)| name(row)).collect();
                 let is = if agents.len() == 1 { "is" } else { "are" };
                 let who = agents.into_iter().collect::<Vec<_>>().join(", ");
                 vec![format!(
@@ -431,199 +484,20 @@ impl Card {
                     if ready.len() == 1 { "it" } else { "them" }
                 )]
             }
-            About::Again => match self.choice {
-                None => vec!["It is unknown whether it arrived. If it did, the work may be done twice, unless the agent checks message ids.".into()],
-                Some(0) => vec!["The same message is sent again, with the same id.".into()],
-                Some(_) => vec!["Nothing is sent. If it did arrive, it continues at the agent and is found there again.".into()],
-            },
+            About::Again(again) => {
+                let rows: Vec<&Attempt> = ready.iter().map(|(_, row)| *row).collect();
+                again.effect(self.act_again(ctx), &rows, self.pick.name(ctx).as_deref())
+            }
             About::Answer(choices) => {
                 let chosen = self.choice.and_then(|at| choices.get(at));
-                let chosen = chosen.map(|choice| format!("\"{}\" is sent as {}. ", choice.label.line(), ctx.info.operator));
-                vec![format!("{}It continues the same task, in the same context.", chosen.unwrap_or_default())]
+                let chosen = chosen
+                    .map(|choice| format!("\"{}\" is sent as {}. ", choice.label.line(), ctx.info.operator));
+                vec![format!(
+                    "{}It continues the same task, in the same context.",
+                    chosen.unwrap_or_default()
+                )]
             }
             About::Quit => leaving(ctx),
-        }
-    }
-
-    /// Draws it.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, ctx: &Context) {
-        let width = WIDTH.min(ctx.size.0);
-        let inner = usize::from(width.saturating_sub(4));
-        let room = usize::from(ctx.size.1.saturating_sub(4));
-        let body = self.body(canvas, ctx, inner, room);
-        let height = u16::try_from(body.len()).unwrap_or(20) + 2;
-        let area = layout::card(ctx, width, height);
-        canvas.clear(area);
-        let border = if ctx.info.protect { Role::Bad } else { Role::Title };
-        let mut facts = Vec::new();
-        if !matches!(self.about, About::Quit) {
-            let count = self.ready(ctx).len();
-            let word = if count == 1 { "task" } else { "tasks" };
-            facts.push(span(format!("{count} {word}"), Role::Plain));
-        }
-        if ctx.info.protect {
-            let gap = if facts.is_empty() { "" } else { " · " };
-            facts.push(span(format!("{gap}PRODUCTION"), Role::Bad));
-        }
-        canvas.heavy_rule(area, area.y, Edge::Top, border, &[span(self.title(), Role::Title)], &facts);
-        let bottom = area.bottom() - 1;
-        canvas.heavy_sides(area, area.y + 1, bottom, border);
-        for (at, line) in body.iter().enumerate() {
-            let y = area.y + 1 + u16::try_from(at).unwrap_or(0);
-            if y >= bottom {
-                break;
-            }
-            match line {
-                Line::Rule(title) => {
-                    canvas.heavy_rule(area, y, Edge::Middle, border, &[span(*title, Role::Quiet)], &[]);
-                }
-                Line::Text(spans) => {
-                    canvas.put_spans(area.x + 2, y, spans, area.width.saturating_sub(4));
-                }
-                Line::Field(label, field, focused) => {
-                    canvas.put(area.x + 2, y, label, Role::Quiet, 18);
-                    let x = area.x + 2 + u16::try_from(label.len()).unwrap_or(0) + 1;
-                    canvas.put(
-                        x,
-                        y,
-                        field.text(),
-                        if *focused { Role::Accent } else { Role::Plain },
-                        area.right().saturating_sub(x + 2),
-                    );
-                    if *focused {
-                        let typed = unicode_width::UnicodeWidthStr::width(field.before_cursor());
-                        canvas.type_at(x + u16::try_from(typed).unwrap_or(0), y);
-                    }
-                }
-            }
-        }
-        canvas.heavy_rule(area, bottom, Edge::Bottom, border, &self.buttons(ctx), &[]);
-    }
-
-    fn buttons(&self, ctx: &Context) -> Vec<Span> {
-        if self.is_bulk() {
-            let count = self.ready(ctx).len();
-            return vec![
-                span("enter", Role::Key),
-                span(format!(", once {count} is typed   "), Role::Plain),
-                span("tab", Role::Key),
-                span(" next field   ", Role::Plain),
-                span("esc", Role::Key),
-                span(" leave it", Role::Plain),
-            ];
-        }
-        let lit = |on: bool| if on { Role::Accent } else { Role::Plain };
-        let does = if matches!(self.about, About::Quit) { " quit" } else { " do it" };
-        let stays = if matches!(self.about, About::Quit) { " stay" } else { " leave it" };
-        let mut line = vec![
-            span("y", Role::Key),
-            span(does, lit(self.lit)),
-            span("   esc", Role::Key),
-            span(stays, lit(!self.lit)),
-        ];
-        if !matches!(self.about, About::Quit) {
-            line.push(span("   c", Role::Key));
-            line.push(span(" copy as command", Role::Plain));
-        }
-        if matches!(self.about, About::Answer(_)) {
-            line.push(span("   w", Role::Key));
-            line.push(span(" in words", Role::Plain));
-        }
-        line
-    }
-
-    /// The lines that fit; those needed for the decision are dropped last.
-    fn body(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize, room: usize) -> Vec<Line> {
-        let mut lines = self.all_lines(canvas, ctx, width);
-        while lines.len() > room {
-            let Some(weakest) = (0..lines.len()).rev().min_by_key(|at| lines[*at].0) else { break };
-            lines.remove(weakest);
-        }
-        lines.into_iter().map(|(_, line)| line).collect()
-    }
-
-    /// All lines with their priorities.
-    fn all_lines(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize) -> Vec<(u8, Line)> {
-        let mut lines = Vec::new();
-        let mut text = |keep: u8, text: String, role| {
-            lines.extend(
-                wrap(&text, width).into_iter().map(|line| (keep, Line::Text(vec![span(line, role)]))),
-            );
-        };
-        if let Some(changed) = &self.changed {
-            text(9, format!("{changed}. Look again."), Role::Warn);
-        }
-        for (at, subject) in self.subjects.iter().take(6).enumerate() {
-            let Some(attempt) = ctx.latest.attempts.get(subject.key) else { continue };
-            text(if at == 0 { 7 } else { 3 }, subject_line(canvas, ctx, attempt), Role::Plain);
-            if let (About::Answer(_), Some(note)) =
-                (&self.about, attempt.task.as_ref().and_then(|task| task.note.as_ref()))
-            {
-                text(6, format!("\"{}\"", note.line()), Role::You);
-            }
-        }
-        let rows = self.ready(ctx);
-        if matches!(self.about, About::Answer(_)) && rows.iter().any(|(_, row)| uncertain_answer(row)) {
-            text(8, format!("{MAY_HAVE_ARRIVED}."), Role::Warn);
-        }
-        if self.subjects.len() > 6 {
-            text(5, format!("and {} more", self.subjects.len() - 6), Role::Quiet);
-        }
-        if self.left_out > 0 {
-            text(6, format!("{} marked stay as they are: {}", self.left_out, self.about.unfit()), Role::Warn);
-        }
-        self.push_choices(ctx, &mut lines);
-        if self.is_bulk() {
-            let count = self.ready(ctx).len();
-            lines.push((1, Line::Text(Vec::new())));
-            let number = self.typing == Typing::Number;
-            lines.push((9, Line::Field(format!("type {count} to do it"), self.number.clone(), number)));
-            let why = if ctx.info.protect { "reason (required)" } else { "why" };
-            lines.push((9, Line::Field(why.into(), self.why.clone(), !number)));
-        }
-        let plain = |line, role| Line::Text(vec![span(line, role)]);
-        lines.push((4, Line::Rule("what will happen")));
-        for sentence in self.what_will_happen(ctx) {
-            lines.extend(wrap(&sentence, width).into_iter().map(|line| (5, plain(line, Role::Plain))));
-        }
-        let commands = self.commands(ctx, 2);
-        let more = self.subjects.len().saturating_sub(commands.len());
-        if !commands.is_empty() {
-            lines.push((2, Line::Rule("the same as a command")));
-            for command in commands.iter().take(2) {
-                let wrapped = wrap(command, width);
-                lines.extend(wrapped.into_iter().take(3).map(|line| (2, plain(line, Role::Quiet))));
-            }
-            if more > 0 {
-                lines.push((2, plain(format!("and {more} more"), Role::Quiet)));
-            }
-        }
-        if let Some(complaint) = &self.complaint {
-            lines.push((9, plain(complaint.clone(), Role::Warn)));
-        }
-        lines
-    }
-
-    fn push_choices(&self, ctx: &Context, lines: &mut Vec<(u8, Line)>) {
-        let choices = self.choices();
-        if choices.is_empty() {
-            return;
-        }
-        lines.push((1, Line::Text(Vec::new())));
-        for (at, (label, meaning)) in choices.iter().enumerate() {
-            let chosen = self.choice == Some(at);
-            let letter = match (self.is_bulk(), at) {
-                (true, 0) => "s".to_owned(),
-                (true, _) => "l".to_owned(),
-                (false, at) => (at + 1).to_string(),
-            };
-            let line = vec![
-                span(if chosen { ctx.glyphs().cursor } else { " " }, Role::You),
-                span(format!("{letter} "), Role::Key),
-                span(label.clone(), if chosen { Role::Accent } else { Role::Plain }),
-                span(format!("   {meaning}"), Role::Quiet),
-            ];
-            lines.push((9, Line::Text(line)));
         }
     }
 }
@@ -652,12 +526,6 @@ pub fn leaving(ctx: &Context) -> Vec<String> {
     vec![format!("{goes_on} {watching}")]
 }
 
-enum Line {
-    Rule(&'static str),
-    Text(Vec<Span>),
-    Field(String, Field, bool),
-}
-
 fn asked(attempt: &Attempt) -> (At, Option<Untrusted>) {
     let task = attempt.task.as_ref();
     let asking = task.filter(|_| attempt.needs_you());
@@ -666,17 +534,4 @@ fn asked(attempt: &Attempt) -> (At, Option<Untrusted>) {
 
 fn state_of(attempt: &Attempt) -> String {
     states::attempt(attempt, crate::tui::theme::Theme::plain_glyphs()).word
-}
-
-/// `77d0 charge order 88213, working on cashier-1 1m46s`
-fn subject_line(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> String {
-    let id = attempt.task.as_ref().map(|task| format!("{} ", task.id.short())).unwrap_or_default();
-    let title = ctx.latest.job_of(attempt).map(|job| job.title.line().fit(44)).unwrap_or_default();
-    let agent = ctx.latest.agents.get(attempt.agent).map(|agent| agent.name.line().into_string());
-    format!(
-        "{id}{title}, {} on {} {}",
-        state_of(attempt),
-        agent.unwrap_or_default(),
-        canvas.age(attempt.since().at)
-    )
 }

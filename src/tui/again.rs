@@ -1,0 +1,291 @@
+//! What can be tried again, and where: the choices of the card behind `r`.
+
+use crate::domain::id::AgentId;
+use crate::domain::intent::Intent;
+use crate::domain::job::plan::JobPhase;
+use crate::domain::job::task::{TaskState, Verdict};
+use crate::domain::job::{Attempt, Origin, Phase};
+use crate::domain::route::Target;
+use crate::domain::state::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
+use crate::tui::actions::Action;
+use crate::tui::keys::Keys;
+use crate::tui::states;
+use crate::tui::theme::Theme;
+
+/// How far the attempt is that a card is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Again {
+    /// It may have arrived.
+    Uncertain,
+    /// It ended without a result.
+    Ended,
+    /// Its task is alive.
+    Live,
+}
+
+/// What is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// The same message once more.
+    Resend,
+    /// Nothing is sent.
+    PresumeLost,
+    /// It is presumed lost, and another attempt follows.
+    PresumeLostAndRetry,
+    /// Another attempt, wherever the router sends it.
+    Elsewhere,
+    /// Another attempt at the same agent.
+    Same,
+    /// Another attempt at an agent that the operator chooses.
+    Chosen,
+}
+
+/// A choice of the card.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Choice {
+    /// What is done.
+    pub act: Act,
+    /// The letter that chooses it where digits are a number that is typed.
+    pub letter: char,
+    /// The choice in words.
+    pub label: &'static str,
+    /// What it means.
+    pub meaning: String,
+}
+
+/// Where another attempt goes if nobody names an agent; `None` if that is the same agent again, as no skill is known by
+/// which the router could find another one, or no other agent has it.
+fn elsewhere(snapshot: &Snapshot, attempt: &Attempt, looks: bool) -> Option<String> {
+    let job = snapshot.job_of(attempt)?;
+    let has = |skill: &Untrusted| {
+        snapshot.agents.iter().any(|(key, agent)| {
+            let mut skills = agent.card.iter().flat_map(|card| &card.skills);
+            key != attempt.agent && agent.listed && skills.any(|one| one.id == *skill)
+        })
+    };
+    let target = job.plan.as_ref().map(|plan| &plan.target);
+    Some(match (target, &job.skill) {
+        (None | Some(Target::Agent(_)), Some(skill)) | (Some(Target::Skill(skill)), _) => {
+            if looks && !has(skill) {
+                return None;
+            }
+            format!("an agent with skill {}", skill.line())
+        }
+        (None | Some(Target::Agent(_)), None) => return None,
+        (Some(Target::Tag(tag)), _) => format!("an agent with tag {}", tag.line()),
+        (Some(Target::Route(route)), _) => format!("by route {}", Untrusted::from(&**route).line()),
+        (Some(Target::Any), _) => "by the rules".to_owned(),
+    })
+}
+
+/// Why nothing can be tried again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhyNot {
+    /// Another client sent it.
+    Foreign,
+    /// It is not the last attempt of its job, or another one is planned.
+    Followed,
+    /// Its message is being sent.
+    OnItsWay,
+    /// It has a result.
+    Completed,
+}
+
+impl WhyNot {
+    /// In words, with what to do instead.
+    pub fn words(self, attempt: &Attempt, keys: &Keys) -> String {
+        let state = states::attempt(attempt, Theme::plain_glyphs()).word;
+        let copy = keys.hint(Action::EditCopy);
+        match self {
+            Self::Foreign => format!("somebody else sent it; {copy} sends a copy"),
+            Self::Followed => "another attempt follows it already".into(),
+            Self::OnItsWay => format!("it is {state}: wait until it has arrived, or may not have"),
+            Self::Completed => format!("it is {state}; {copy} sends a copy"),
+        }
+    }
+}
+
+impl Again {
+    /// What can be done about an attempt.
+    ///
+    /// # Errors
+    /// Nothing can; the error says why.
+    pub fn of(snapshot: &Snapshot, attempt: &Attempt) -> Result<Self, WhyNot> {
+        if attempt.task.is_none() && attempt.phase == Phase::Uncertain {
+            return Ok(Self::Uncertain);
+        }
+        let job = snapshot.job_of(attempt).filter(|job| job.origin == Origin::Sent);
+        let job = job.ok_or(WhyNot::Foreign)?;
+        let last = job.attempts.last().and_then(|key| snapshot.attempts.get(*key));
+        if last.is_none_or(|last| last.id != attempt.id) || job.phase == JobPhase::Queued {
+            return Err(WhyNot::Followed);
+        }
+        let completed = attempt.task.as_ref().is_some_and(|task| task.state == TaskState::Completed);
+        match (attempt.is_live(), &attempt.task) {
+            (true, Some(_)) => Ok(Self::Live),
+            (true, None) => Err(WhyNot::OnItsWay),
+            (false, _) if completed || attempt.phase == Phase::Answered => Err(WhyNot::Completed),
+            (false, _) => Ok(Self::Ended),
+        }
+    }
+
+    /// Why the others of the marked rows are left out.
+    pub fn unfit(self) -> &'static str {
+        match self {
+            Self::Uncertain => "they are known to have arrived",
+            Self::Ended => "they did not end without a result, or are not ours",
+            Self::Live => "they are not alive, or not ours",
+        }
+    }
+
+    /// The title of the card.
+    pub fn title(self, bulk: bool) -> &'static str {
+        match (self, bulk) {
+            (Self::Uncertain, _) => "again",
+            (Self::Ended, _) => "send it again",
+            (Self::Live, false) => "move it",
+            (Self::Live, true) => "move tasks",
+        }
+    }
+
+    /// The choices for attempts; `chosen` is the name of the agent that the operator has chosen.
+    pub fn choices(self, snapshot: &Snapshot, of: &[&Attempt], chosen: Option<&str>) -> Vec<Choice> {
+        // For many attempts it would take too long to look at every agent for each.
+        let places: Option<Vec<String>> =
+            of.iter().map(|attempt| elsewhere(snapshot, attempt, of.len() == 1)).collect();
+        let routed = places.filter(|places| !places.is_empty()).map(|mut places| {
+            places.dedup();
+            match places.as_slice() {
+                [one] if one.starts_with("by ") => format!("the router chooses {one}"),
+                [one] => one.clone(),
+                _ => "the router chooses".to_owned(),
+            }
+        });
+        let names: std::collections::BTreeSet<String> = of
+            .iter()
+            .filter_map(|attempt| Some(snapshot.agents.get(attempt.agent)?.name.line().into_string()))
+            .collect();
+        let choice = |act, letter, label, meaning: String| Choice { act, letter, label, meaning };
+        let picked = chosen.map_or_else(String::new, str::to_owned);
+        let mut all = Vec::new();
+        match self {
+            Self::Uncertain => {
+                all.push(choice(
+                    Act::Resend,
+                    's',
+                    "send it again",
+                    "same id: agents that check ids drop duplicates".into(),
+                ));
+                all.push(choice(
+                    Act::PresumeLost,
+                    'l',
+                    "presume it lost",
+                    "nothing is sent, and the job ends".into(),
+                ));
+                if let Some(routed) = routed {
+                    let label = "presume it lost, and send it to another";
+                    all.push(choice(Act::PresumeLostAndRetry, 'o', label, routed));
+                }
+            }
+            Self::Ended => {
+                if let Some(routed) = routed {
+                    all.push(choice(Act::Elsewhere, 'o', "another agent", routed));
+                }
+                let same = names.into_iter().collect::<Vec<_>>().join(", ");
+                all.push(choice(Act::Same, 's', "the same agent", same));
+                all.push(choice(Act::Chosen, 'c', "choose an agent…", picked));
+            }
+            Self::Live => {
+                if let Some(routed) = routed {
+                    all.push(choice(Act::Elsewhere, 'o', "move it to another agent", routed));
+                }
+                all.push(choice(Act::Chosen, 'c', "choose an agent…", picked));
+            }
+        }
+        all
+    }
+
+    /// The intents of a choice, in order; none if an agent has yet to be chosen.
+    pub fn intents(
+        self,
+        act: Act,
+        snapshot: &Snapshot,
+        row: &Attempt,
+        chosen: Option<AgentId>,
+        why: Option<Untrusted>,
+    ) -> Vec<Intent> {
+        let attempt = row.id;
+        let anew = |to: Option<AgentId>| match self {
+            Self::Live => Intent::Reroute { attempt, to, why: why.clone() },
+            Self::Uncertain | Self::Ended => Intent::Retry { attempt, to, why: why.clone() },
+        };
+        match act {
+            Act::Resend => vec![Intent::Resend { attempt, why }],
+            Act::PresumeLost => vec![Intent::PresumeLost { attempt, why }],
+            Act::PresumeLostAndRetry => {
+                vec![Intent::PresumeLost { attempt, why: why.clone() }, anew(None)]
+            }
+            Act::Elsewhere => vec![anew(None)],
+            Act::Same => {
+                let agent = snapshot.agents.get(row.agent).map(|agent| agent.id);
+                agent.into_iter().map(|agent| anew(Some(agent))).collect()
+            }
+            Act::Chosen => chosen.into_iter().map(|agent| anew(Some(agent))).collect(),
+        }
+    }
+
+    /// What will happen, in sentences.
+    pub fn effect(self, act: Option<Act>, of: &[&Attempt], chosen: Option<&str>) -> Vec<String> {
+        let who = match act {
+            Some(Act::Same) => "the same agent".to_owned(),
+            Some(Act::Chosen) => chosen.unwrap_or("the agent that you choose").to_owned(),
+            _ => "the agent that the router chooses".to_owned(),
+        };
+        let tried = if act == Some(Act::Elsewhere) { " Agents that were not tried come first." } else { "" };
+        match (self, act) {
+            (Self::Uncertain, None) => vec![
+                "It is unknown whether it arrived. If it did, the work may be done twice, unless the agent checks message ids.".into(),
+            ],
+            (Self::Uncertain, Some(Act::Resend)) => {
+                vec!["The same message is sent again, with the same id.".into()]
+            }
+            (Self::Uncertain, Some(Act::PresumeLost)) => vec![
+                "Nothing is sent. If it did arrive, it continues at the agent and is found there again.".into(),
+            ],
+            (Self::Uncertain, Some(_)) => vec![
+                "It is presumed lost; then the agent that the router chooses gets another attempt, with a new id. If the first one did arrive, the work is done twice.".into(),
+            ],
+            (Self::Ended, _) => {
+                let may_have_run = |row: &&Attempt| {
+                    row.phase == Phase::PresumedLost
+                        || row.task.as_ref().is_some_and(|task| task.verdict == Some(Verdict::Lost))
+                };
+                let twice = if of.iter().any(may_have_run) {
+                    " It is unknown whether the work was done: it may be done twice."
+                } else {
+                    ""
+                };
+                let first = match act {
+                    None => "Another attempt is a new message with the same contents.".to_owned(),
+                    Some(_) => format!("Another attempt, a new message with the same contents, goes to {who}.{tried}"),
+                };
+                vec![format!("{first}{twice}")]
+            }
+            (Self::Live, _) => vec![format!(
+                "Its agent is asked to cancel it, and that is verified. Nothing is sent until its end was seen; then another attempt, a new message with the same contents, goes to {who}.{tried} If it completes instead, nothing more is sent."
+            )],
+        }
+    }
+
+    /// The message once it was accepted.
+    pub fn done(self, act: Option<Act>, id: &str) -> String {
+        match (self, act) {
+            (Self::Live, _) => format!("cancel of {id} requested; it moves once its end was seen"),
+            (_, Some(Act::Resend)) => format!("{id} is sent again"),
+            (_, Some(Act::PresumeLost)) => format!("{id} is presumed lost"),
+            (_, Some(Act::PresumeLostAndRetry)) => format!("{id} is presumed lost and tried again"),
+            (..) => format!("{id} is tried again"),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Rules of routing in the scene, jobs that wait, and what the console shows of both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quarterdeck::domain::agent::Health;
+use quarterdeck::domain::cause::Cause;
+use quarterdeck::domain::fact::{Fact, JobFact};
+use quarterdeck::domain::id::{AgentId, JobId};
+use quarterdeck::domain::intent::Intent;
+use quarterdeck::domain::job::Origin;
+use quarterdeck::domain::job::message::{Message, Part, Role};
+use quarterdeck::domain::job::plan::{Plan, WaitReason};
+use quarterdeck::domain::route::balance::Balance;
+use quarterdeck::domain::route::condition::{Condition, DataPath, DataTest, Field};
+use quarterdeck::domain::route::decision::{Considered, Decision, Obstacle, Verdict};
+use quarterdeck::domain::route::{Backoff, Retry, Rule, Rules, Selector, Target};
+use quarterdeck::tui::cmd::Cmd;
+
+use super::Console;
+use super::scene::{NOW, Scene, at};
+
+/// The rules of the scene; the last one can never decide.
+pub(super) fn rules() -> Rules {
+    let field = |field, value: &str| Condition::OneOf { field, values: vec![value.into()] };
+    let eu = Condition::Data {
+        path: DataPath::new("country").unwrap(),
+        test: DataTest::OneOf(vec!["DE".into(), "FR".into()]),
+    };
+    let charge = || Selector::Skill("charge".into());
+    let rules = [
+        Rule {
+            conditions: vec![field(Field::Caller, "vip-desk")],
+            priority: 9,
+            ..Rule::new("vip", Selector::Agent("cashier-1".into()))
+        },
+        Rule {
+            conditions: vec![field(Field::Type, "charge"), eu],
+            balance: Balance::LeastConnections,
+            timeout: Some(Duration::from_secs(30)),
+            deadline: Some(Duration::from_secs(300)),
+            retry: Retry {
+                backoff: Backoff::Exponential { base: Duration::from_secs(1), cap: Duration::from_secs(60) },
+                max: 2,
+                budget: 20,
+            },
+            fallback: vec![Selector::Agent("refund-desk".into())],
+            concurrency: Some(20),
+            ..Rule::new("eu-first", charge())
+        },
+        Rule { conditions: vec![field(Field::Type, "charge")], ..Rule::new("charge", charge()) },
+        Rule {
+            conditions: vec![field(Field::Type, "charge"), field(Field::Tag, "legacy")],
+            route: "charge".into(),
+            ..Rule::new("old-charge", Selector::Agent("cashier-2".into()))
+        },
+    ];
+    Rules { revision: 0x5f3a_9c01, rules: rules.into_iter().map(Arc::new).collect() }
+}
+
+/// The decision that sent a job to its first agent, at which two others were considered.
+pub(super) fn decision(taken: AgentId, behind: AgentId, out: AgentId) -> Decision {
+    let one = |agent, verdict| Considered {
+        agent,
+        score: Some(100),
+        health: Health::Up,
+        in_flight: 3,
+        capacity: Some(30),
+        latency: Some(Duration::from_millis(900)),
+        verdict,
+    };
+    Decision {
+        rule: Some("charge".into()),
+        route: Some("charge".into()),
+        revision: rules().revision,
+        matched: vec!["type charge".into()],
+        stage: 0,
+        candidates: vec![
+            one(taken, Verdict::Taken),
+            Considered { score: Some(467), in_flight: 14, ..one(behind, Verdict::Behind) },
+            Considered {
+                score: None,
+                health: Health::Down,
+                in_flight: 0,
+                latency: None,
+                ..one(out, Verdict::Out(Obstacle::Health(Health::Down)))
+            },
+        ],
+    }
+}
+
+impl Scene {
+    /// A job without an attempt, waiting since it was accepted.
+    fn waits(&mut self, seconds: f64, title: &str, plan: Plan, why: WaitReason) -> JobId {
+        let job = JobId(self.uuid());
+        let id = self.uuid().to_string();
+        let message = Arc::new(Message::new(id.as_str(), Role::User, vec![Part::text(title)]));
+        self.add_fact(
+            seconds,
+            Fact::Job(
+                job,
+                JobFact::Opened {
+                    origin: Origin::Sent,
+                    title: title.into(),
+                    caller: Some("shop-web".into()),
+                    skill: None,
+                    context: None,
+                    parent: None,
+                    message: Some(message),
+                    plan: Some(Arc::new(plan)),
+                },
+            ),
+        );
+        self.add_fact(seconds, Fact::Job(job, JobFact::Queued { why, until: None }));
+        job
+    }
+
+    /// Jobs that wait for different things, and a dead letter.
+    pub(super) fn queue(&mut self, retried: JobId) {
+        let plan = |target| Plan::new(target);
+        self.waits(
+            210.0,
+            "charge order 88220",
+            Plan { deadline: Some(at(NOW + 48.0)), ..plan(Target::Route("charge".into())) },
+            WaitReason::Capacity,
+        );
+        self.waits(
+            239.0,
+            "charge order 88221 of the VIP desk",
+            Plan { priority: 9, ..plan(Target::Any) },
+            WaitReason::Concurrency,
+        );
+        self.waits(
+            30.0,
+            "forecast the demand of next week",
+            plan(Target::Skill("forecast".into())),
+            WaitReason::Unavailable,
+        );
+        let late = Plan { deadline: Some(at(200.0)), ..plan(Target::Tag("ledger\u{1b}[2J".into())) };
+        let dead = self.waits(20.0, "reconcile the ledger of yesterday", late, WaitReason::Unavailable);
+        let cause = Some(Arc::new(Cause::Deadline(Duration::from_secs(180))));
+        self.add_fact(200.0, Fact::Job(dead, JobFact::Ended { cause }));
+        let until = Some(at(NOW + 12.0));
+        self.add_fact(206.4, Fact::Job(retried, JobFact::Queued { why: WaitReason::Backoff, until }));
+    }
+}
+
+/// The first words of the rows, from the top.
+fn jobs(console: &mut Console) -> Vec<String> {
+    let screen = console.screen();
+    let rows = screen.lines().skip(3).filter(|line| line.starts_with('│'));
+    let words = rows.map(|line| line.chars().skip(3).take(22).collect::<String>().trim().to_owned());
+    words.filter(|words| !words.is_empty()).collect()
+}
+
+#[test]
+fn the_queue_is_in_the_order_in_which_jobs_leave() {
+    for (keys, rows) in [
+        (
+            "9",
+            &[
+                "charge order 88221",
+                "forecast the",
+                "charge order 88214",
+                "charge order 88220",
+                "reconcile the",
+            ][..],
+        ),
+        ("9 z", &["reconcile the"]),
+        ("9 / \"rule=skill\" enter", &["forecast the"]),
+        ("9 / \"is=waiting_!order\" enter", &["forecast the"]),
+        ("9 / \"cause=deadline\" enter", &["reconcile the"]),
+    ] {
+        let mut console = Console::new(160, 40);
+        console.press(keys);
+        let shown = jobs(&mut console);
+        let same = shown.len() == rows.len() && shown.iter().zip(rows).all(|(one, row)| one.starts_with(row));
+        assert!(same, "{keys}: {shown:?}\n{}", console.screen());
+    }
+}
+
+#[test]
+fn jobs_in_the_queue_come_and_go() {
+    let mut console = Console::new(160, 40);
+    console.press("9");
+    assert!(console.screen().contains("4 jobs wait, oldest 3m · 1 dead letter"), "{}", console.screen());
+    let job = console.model.context.snapshot.jobs.iter().find(|(_, job)| job.title.raw().contains("88220"));
+    let job = job.map(|(_, job)| job.id).unwrap();
+    console.scene.add_fact(253.0, Fact::Job(job, JobFact::Ended { cause: Some(Arc::new(Cause::Refused)) }));
+    console.now = at(253.0);
+    console.publish();
+    assert!(console.screen().contains("3 jobs wait, oldest 3m · 2 dead letters"), "{}", console.screen());
+    // The newest dead letter is above the older one.
+    assert!(jobs(&mut console)[3].starts_with("charge order 88220"), "{}", console.screen());
+    let mut console = Console::empty(80, 24);
+    assert!(console.press("9").screen().contains("No job waits"), "{}", console.screen());
+}
+
+#[test]
+fn the_page_of_a_job_without_an_attempt_says_for_what_it_waits() {
+    for (keys, shown) in [
+        ("9 enter", &["waits for a place in its route", "sent to the rules", "taken from shop-web"][..]),
+        ("9 / \"forecast\" enter enter", &["waits for an agent that takes work", "sent to skill forecast"]),
+        ("9 / \"88214\" enter enter", &["waits for the next attempt, in 12s", "rule charge", "✗ failed"]),
+        ("9 z enter", &["✗ given up", "its deadline of 180 s passed"]),
+    ] {
+        let mut console = Console::new(120, 40);
+        console.press(keys);
+        let screen = console.screen();
+        for words in shown {
+            assert!(screen.contains(words), "{keys}: {words}\n{screen}");
+        }
+    }
+}
+
+#[test]
+fn routes_are_listed_and_explained() {
+    for (keys, shown) in [
+        ("v r", &["4 rules, revision 5f3a9c01", "data.country is in DE, FR", "by turns"][..]),
+        ("v r j", &["timeout 30s · deadline 5m00s · 2 retries", "skill charge, then refund-desk"]),
+        ("v r G", &["can never decide: rule charge takes all of its messages"]),
+        ("v r z", &["old-charge"]),
+        (
+            ": \"explain_hello\" enter",
+            &["not accepted: no rule fits this message", "not type charge: it has none"],
+        ),
+        (
+            ": \"explain_{\"type\":\"charge\"}\" enter",
+            &["✓ charge", "decides", "candidates of skill charge", "VERDICT"],
+        ),
+        (": \"explain_{no\" enter", &["not JSON: "]),
+        (
+            "2 / \"88214\" enter enter g r",
+            &["rule charge, type charge", "taken", "could take it", "out: down"],
+        ),
+    ] {
+        let mut console = Console::new(120, 40);
+        console.press(keys);
+        let screen = console.screen();
+        for words in shown {
+            assert!(screen.contains(words), "{keys}: {words}\n{screen}");
+        }
+    }
+}
+
+#[test]
+fn an_explanation_is_changed_and_closed() {
+    let mut console = Console::new(120, 40);
+    console.press(": \"explain_one\" enter e ctrl-u \"explain_two\" enter");
+    assert!(console.screen().contains(" two ┤"), "{}", console.screen());
+    console.press("esc");
+    assert!(!console.screen().contains("explain ─"), "{}", console.screen());
+    console.press("esc");
+    assert_ne!(console.model.view.screen().word(), "routes", "the second explanation is in the same view");
+    // The decisions about a job lead back to its page.
+    console.press("2 / \"88214\" enter enter g r esc");
+    assert_eq!(console.model.view.screen().word(), "task");
+}
+
+/// What the console submitted, in words.
+fn submitted(console: &Console) -> Vec<String> {
+    let agents = &console.model.context.snapshot.agents;
+    let name = |to: &Option<AgentId>| match to {
+        Some(id) => {
+            let agent = agents.iter().find(|(_, agent)| agent.id == *id);
+            agent.map_or_else(|| "gone".into(), |(_, agent)| agent.name.line().into_string())
+        }
+        None => "router".into(),
+    };
+    let words = |intent: &Intent| match intent {
+        Intent::Retry { to, .. } => format!("retry {}", name(to)),
+        Intent::Reroute { to, .. } => format!("reroute {}", name(to)),
+        Intent::PresumeLost { .. } => "presume lost".into(),
+        other => format!("{other:?}"),
+    };
+    let intents = console.asked.iter().flat_map(|cmd| match cmd {
+        Cmd::Submit(intent, _) => vec![words(intent)],
+        Cmd::SubmitInOrder(intents, _) => intents.iter().map(words).collect(),
+        _ => Vec::new(),
+    });
+    intents.collect()
+}
+
+/// Presses keys, each a while after the one before, so that cards hear them.
+fn pressed(width: u16, height: u16, keys: &str) -> Console {
+    let mut console = Console::new(width, height);
+    for key in keys.split(' ') {
+        console.press(key).wait(0.3);
+    }
+    console
+}
+
+#[test]
+fn a_card_offers_what_fits_the_state() {
+    let (ended, live, uncertain) = ("2 / \"88210\" enter", "2 / \"88213\" enter", "2 / \"88190\" enter");
+    for (keys, done) in [
+        (format!("{ended} r y"), &[][..]),
+        (format!("{ended} r 1 y"), &["retry router"]),
+        (format!("{ended} r 2 y"), &["retry cashier-2"]),
+        (format!("{ended} r 3 \"refund\" enter y"), &["retry refund-desk"]),
+        // The agent is chosen before anything is sent, also where its row was only lit.
+        (format!("{ended} r j j j y"), &[]),
+        (format!("{ended} r j j j y \"refund\" enter y"), &["retry refund-desk"]),
+        (format!("{ended} r 3 \"nobody\" enter y"), &[]),
+        (format!("{live} r 1 y"), &["reroute router"]),
+        // It cannot be moved to where it is.
+        (format!("{live} r 2 \"cashier\" enter y"), &["reroute cashier-2"]),
+        (format!("{uncertain} r 3 y"), &["presume lost", "retry router"]),
+        ("2 / \"88201\" enter r 1 y".into(), &[]),
+        ("9 / \"88214\" enter r 1 y".into(), &[]),
+        (
+            "2 / \"charge_8821\" enter * r \"o2\" tab \"why\" enter".into(),
+            &["reroute router", "reroute router"],
+        ),
+        (
+            "2 / \"charge_8821\" enter * r \"ccatalog\" enter \"2\" tab \"why\" enter".into(),
+            &["reroute catalog", "reroute catalog"],
+        ),
+    ] {
+        let mut console = pressed(120, 40, &keys);
+        assert_eq!(submitted(&console), done, "{keys}\n{}", console.screen());
+    }
+    for (keys, shown) in [
+        (format!("{live} r 1"), "and that is verified. Nothing is"),
+        (format!("{ended} r 2"), "task retry"),
+        (format!("{uncertain} r 3"), "It is presumed lost; then the agent"),
+        (format!("{live} r 2 \"zz\""), "no agent of this name"),
+        ("2 / \"88201\" enter r".into(), "it is completed; e sends a copy"),
+        ("9 / \"88214\" enter r".into(), "another attempt follows it already"),
+        ("2 / \"88100\" enter r 2".into(), "It is unknown whether the work was done"),
+    ] {
+        let screen = pressed(120, 40, &keys).screen();
+        assert!(screen.contains(shown), "{keys}: {shown}\n{screen}");
+    }
+}
+
+#[test]
+fn an_agent_is_chosen_in_a_card() {
+    let mut all = String::new();
+    for (width, height) in [(40, 12), (80, 24), (120, 40), (200, 60)] {
+        let screen = pressed(width, height, "2 / \"88213\" enter r 2 down").screen();
+        all.push_str(&format!("── {width}x{height}\n{screen}\n"));
+    }
+    insta::assert_snapshot!("screen-card-choose", all);
+}
