@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+    ACCEPT, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use http::{Method, StatusCode};
@@ -299,7 +299,7 @@ impl Net {
         }
         let cause = match status_cause(status.as_u16(), &text) {
             Cause::Status { status, says, .. } => {
-                Cause::Status { status, says, retry_after: retry_after(&headers, SystemTime::now()) }
+                Cause::Status { status, says, retry_after: retry_after(&headers) }
             }
             cause => cause,
         };
@@ -590,14 +590,16 @@ fn shown(headers: &HeaderMap, secret: &[&str], body: &str) -> String {
     text
 }
 
-/// The time that an answer asks to wait: `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3).
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+/// The time that an answer asks to wait: `Retry-After` in seconds, or as a date (RFC 9110 section 10.2.3)
+/// that the answer's own `Date` is subtracted from, because the clocks of two machines differ.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    SystemTime::from(until).duration_since(now).ok()
+    let time = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp());
+    let answered = time(headers.get(DATE)?.to_str().ok()?)?;
+    Duration::try_from(time(text)?.duration_since(answered)).ok()
 }
 
 #[cfg(test)]
@@ -611,7 +613,7 @@ mod tests {
 
     #[test]
     fn an_answer_may_ask_to_wait_in_seconds_or_until_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_445_412_480);
+        let at = HeaderValue::from_static("Wed, 21 Oct 2015 07:28:00 GMT");
         for (value, expected) in [
             ("120", Some(120)),
             (" 0 ", Some(0)),
@@ -620,10 +622,11 @@ mod tests {
             ("soon", None),
             ("-3", None),
         ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
-            assert_eq!(retry_after(&headers, now).map(|wait| wait.as_secs()), expected, "{value}");
+            let asked = (RETRY_AFTER, HeaderValue::from_static(value));
+            let headers = HeaderMap::from_iter([asked, (DATE, at.clone())]);
+            assert_eq!(retry_after(&headers).map(|wait| wait.as_secs()), expected, "{value}");
         }
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+        assert_eq!(retry_after(&HeaderMap::from_iter([(DATE, at)])), None);
     }
 
     /// No answer: a written request may have arrived, one that waits for a connection has not.
