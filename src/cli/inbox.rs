@@ -58,10 +58,8 @@ pub fn document(snapshot: &Snapshot, agent: Option<&str>) -> Value {
 }
 
 fn question(attempt: &Attempt) -> Untrusted {
-    match &attempt.task {
-        Some(task) => task.note.clone().unwrap_or_default(),
-        None => Untrusted::from("did it arrive? send it again with the same id, or presume it lost"),
-    }
+    let note = || attempt.task.as_ref().and_then(|task| task.note.clone());
+    attempt.decision().map_or_else(|| note().unwrap_or_default(), Untrusted::from)
 }
 
 fn entry(snapshot: &Snapshot, attempt: &Attempt) -> Value {

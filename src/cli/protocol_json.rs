@@ -293,12 +293,13 @@ pub fn print_parts(out: &mut Printer, parts: &[Part], text: Option<&str>) {
     }
 }
 
-/// True if a wait for an attempt has ended: it ended and was compared, it asks, or it is stuck.
+/// True if a wait for an attempt has ended: it ended and was compared, it asks, it is stuck, or an operator decides.
 pub fn is_decided(attempt: &Attempt) -> bool {
     match &attempt.task {
         Some(task) => {
             task.settled
                 || attempt.needs_you()
+                || attempt.phase == Phase::PresumedLost
                 || matches!(task.verdict, Some(Verdict::Stalled | Verdict::Lost))
                 || attempt.answer.as_ref().is_some_and(|answer| {
                     matches!(answer.phase, Phase::Refused | Phase::Unsent | Phase::Uncertain)

@@ -10,6 +10,7 @@ use super::session::{Session, Setup, find_agent, probed};
 use super::uncertain;
 use super::watched_task::WatchedTask;
 use crate::config::nearest;
+use crate::domain::agent::Health;
 use crate::domain::id::{AgentId, AttemptId, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::Phase;
@@ -64,15 +65,15 @@ pub(super) async fn run(setup: Setup, how: How, args: Again, out: &mut Printer) 
 
 async fn submit(session: &Session, how: How, args: &Again) -> Result<JobId, Failure> {
     let snapshot = session.handle.snapshot();
-    let (attempt, phase) = newest(&snapshot, &args.attempt).ok_or_else(|| {
+    let (attempt, may_run) = newest(&snapshot, &args.attempt).ok_or_else(|| {
         Failure::usage(format!("there is no attempt, job or task {}", args.attempt))
             .hint("quarterdeck task list -o json shows their ids")
     })?;
     let to = args.to.as_deref().map(|name| agent_named(&snapshot, name)).transpose()?;
     let why = || args.why.as_deref().map(Untrusted::from);
     let refused = |refusal| Failure::from_refusal(&refusal);
-    // To try again what may have arrived is to take it as lost.
-    if how == How::Retry && phase == Phase::Uncertain {
+    // To try again what may have arrived, or may still run at an agent that is down, is to take it as lost.
+    if how == How::Retry && may_run {
         let given_up = Intent::PresumeLost { attempt, why: why() };
         session.handle.submit(given_up).await.map_err(refused)?;
     }
@@ -86,15 +87,18 @@ async fn submit(session: &Session, how: How, args: &Again) -> Result<JobId, Fail
     }
 }
 
-/// The newest attempt of the job that an id names: of the job, of one of its attempts, or of a task.
-fn newest(snapshot: &Snapshot, wanted: &str) -> Option<(AttemptId, Phase)> {
+/// The newest attempt of the job that an id names, of the job, of one of its attempts, or of a task; true if nobody can say
+/// what became of it.
+fn newest(snapshot: &Snapshot, wanted: &str) -> Option<(AttemptId, bool)> {
     let named = uncertain::attempt_named(snapshot, wanted).or_else(|| {
         let of_task = super::send::find_task(snapshot, None, wanted);
         of_task.map(|(_, attempt)| attempt.id)
     })?;
     let (_, attempt) = snapshot.attempts.iter().find(|(_, attempt)| attempt.id == named)?;
     let last = snapshot.job_of(attempt)?.attempts.last()?;
-    snapshot.attempts.get(*last).map(|attempt| (attempt.id, attempt.phase))
+    let last = snapshot.attempts.get(*last)?;
+    let down = snapshot.agents.get(last.agent).is_some_and(|agent| agent.health == Health::Down);
+    Some((last.id, last.phase == Phase::Uncertain || (down && last.is_out_of_sight())))
 }
 
 pub(super) fn agent_named(snapshot: &Snapshot, name: &str) -> Result<AgentId, Failure> {

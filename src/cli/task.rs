@@ -17,10 +17,10 @@ use crate::domain::cause::Cause;
 use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentId, AttemptId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
-use crate::domain::job::Attempt;
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::Json;
 use crate::domain::job::task::{CancelMark, TaskState, Verdict};
+use crate::domain::job::{Attempt, Phase};
 use crate::domain::problem::Kind;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
@@ -373,6 +373,9 @@ fn row(snapshot: &Snapshot, attempt: &Attempt) -> Vec<String> {
     let agent = snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
     let title = snapshot.job_of(attempt).map(|job| job.title.to_string()).filter(|title| !title.is_empty());
     let (id, state) = match &attempt.task {
+        Some(task) if attempt.phase == Phase::PresumedLost && !task.is_over() => {
+            (task.id.to_string(), Phase::PresumedLost.as_str().to_owned())
+        }
         Some(task) => {
             let verdict = task.verdict.map(|verdict| format!(", {}", verdict.as_str())).unwrap_or_default();
             (task.id.to_string(), format!("{}{verdict}", task.state.word()))

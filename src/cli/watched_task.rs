@@ -390,6 +390,21 @@ impl WatchedTask {
                     "quarterdeck inbox shows it; send it again there with the same id, or presume it lost",
                 ));
             }
+            _ if attempt.decision().is_some() => {
+                return Err(Failure::new(
+                    1,
+                    "QUARTERDECK_ERR_UNCERTAIN",
+                    "its agent cannot be reached, so nobody can tell what becomes of its task",
+                )
+                .hint(
+                    "wait for its agent, or `quarterdeck task retry` presumes it lost and sends it elsewhere",
+                ));
+            }
+            Phase::PresumedLost if attempt.task.is_some() => {
+                return Err(Failure::new(1, "QUARTERDECK_ERR_UNCERTAIN", "it was presumed lost").hint(
+                    "`quarterdeck task retry` sends it again; if its agent comes back with it, it goes on",
+                ));
+            }
             _ => {}
         }
         if let Some(answer) = attempt.answer.as_ref().filter(|answer| answer.phase != Phase::Sending) {

@@ -10,7 +10,7 @@ use super::load::{Reader, Value, join};
 use super::units;
 use crate::domain::route::balance::Balance;
 use crate::domain::route::condition::{Condition, DataPath, DataTest, Field, TextPattern};
-use crate::domain::route::{Backoff, PRIORITY, Retry, Rule, Rules, Selector};
+use crate::domain::route::{Backoff, PRIORITY, Retry, Rule, Rules, Selector, UNREACHABLE_AFTER};
 use crate::domain::text::{Untrusted, nearest};
 
 /// The keys of a rule.
@@ -21,6 +21,7 @@ const RULE: &[&str] = &[
     "balance",
     "weights",
     "timeout",
+    "unreachable_after",
     "deadline",
     "retry",
     "fallback",
@@ -116,6 +117,10 @@ impl<'a> Reader<'a> {
             reader.text_setting(row, full, key, None, |text| units::duration(text).map(Some), show)
         };
         let (timeout, deadline) = (time(self, "timeout"), time(self, "deadline"));
+        let unreachable_after =
+            self.text_setting(row, full, "unreachable_after", UNREACHABLE_AFTER, units::duration, |time| {
+                units::show_duration(*time)
+            });
         let retry = self.retry(row, full);
         let fallback = self.fallback(row, full, agents);
         let priority = |text: &str| match text.parse::<u8>() {
@@ -138,6 +143,7 @@ impl<'a> Reader<'a> {
             weights,
             balance,
             timeout,
+            unreachable_after,
             deadline,
             retry,
             priority,
@@ -528,7 +534,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::load::load_text;
-    use crate::domain::route::Selector;
+    use crate::domain::route::{Selector, UNREACHABLE_AFTER};
 
     fn faults(text: &str) -> Vec<String> {
         match load_text(text, Path::new("routes.toml")) {
@@ -552,6 +558,7 @@ mod tests {
             match = { type = ["ml_inference", "ml_training"], data = { "$.amount" = { above = 900 }, country = ["DE", "FR"] } }
             to = { skill = "model-serving" }
             timeout = "30s"
+            unreachable_after = "20s"
             retry = { policy = "exponential_backoff", max = 2 }
             fallback = [{ rule = "data" }, { tag = "slow" }]
             idempotent = true
@@ -583,6 +590,8 @@ mod tests {
             ]
         );
         assert!(matches!(&rules[1].fallback[0], Selector::Skill(_)));
+        assert_eq!(rules[0].unreachable_after, UNREACHABLE_AFTER);
+        assert_eq!(rules[1].unreachable_after, std::time::Duration::from_secs(20));
     }
 
     /// Every fault of the rules is told with its line, before anything is loaded.

@@ -1,5 +1,6 @@
 //! What can be tried again, and where: the choices of the card behind `r`.
 
+use crate::domain::agent::Health;
 use crate::domain::id::AgentId;
 use crate::domain::intent::Intent;
 use crate::domain::job::plan::JobPhase;
@@ -18,6 +19,8 @@ use crate::tui::theme::Theme;
 pub enum Again {
     /// It may have arrived.
     Uncertain,
+    /// Its task was alive when its agent was last reached, which it is not now.
+    Unreachable,
     /// It ended without a result.
     Ended,
     /// Its task is alive.
@@ -79,6 +82,12 @@ fn elsewhere(snapshot: &Snapshot, attempt: &Attempt, looks: bool) -> Option<Stri
     })
 }
 
+/// True if nobody can see the task end, as its agent is down.
+fn is_unreached(snapshot: &Snapshot, attempt: &Attempt) -> bool {
+    let agent = snapshot.agents.get(attempt.agent);
+    attempt.is_out_of_sight() && agent.is_some_and(|agent| agent.health == Health::Down)
+}
+
 /// Why nothing can be tried again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WhyNot {
@@ -123,6 +132,7 @@ impl Again {
         }
         let completed = attempt.task.as_ref().is_some_and(|task| task.state == TaskState::Completed);
         match (attempt.is_live(), &attempt.task) {
+            (true, Some(_)) if is_unreached(snapshot, attempt) => Ok(Self::Unreachable),
             (true, Some(_)) => Ok(Self::Live),
             (true, None) => Err(WhyNot::OnItsWay),
             (false, _) if completed || attempt.phase == Phase::Answered => Err(WhyNot::Completed),
@@ -134,6 +144,7 @@ impl Again {
     pub fn unfit(self) -> &'static str {
         match self {
             Self::Uncertain => "they are known to have arrived",
+            Self::Unreachable => "their agents are reached, or they are not ours",
             Self::Ended => "they did not end without a result, or are not ours",
             Self::Live => "they are not alive, or not ours",
         }
@@ -143,6 +154,7 @@ impl Again {
     pub fn title(self, bulk: bool) -> &'static str {
         match (self, bulk) {
             (Self::Uncertain, _) => "again",
+            (Self::Unreachable, _) => "its agent cannot be reached",
             (Self::Ended, _) => "send it again",
             (Self::Live, false) => "move it",
             (Self::Live, true) => "move tasks",
@@ -188,6 +200,18 @@ impl Again {
                     all.push(choice(Act::PresumeLostAndRetry, 'o', label, routed));
                 }
             }
+            Self::Unreachable => {
+                if let Some(routed) = routed {
+                    let label = "presume it lost, and send it to another";
+                    all.push(choice(Act::PresumeLostAndRetry, 'o', label, routed));
+                }
+                all.push(choice(
+                    Act::PresumeLost,
+                    'l',
+                    "presume it lost",
+                    "nothing is sent, and the job ends".into(),
+                ));
+            }
             Self::Ended => {
                 if let Some(routed) = routed {
                     all.push(choice(Act::Elsewhere, 'o', "another agent", routed));
@@ -218,7 +242,9 @@ impl Again {
         let attempt = row.id;
         let anew = |to: Option<AgentId>| match self {
             Self::Live => Intent::Reroute { attempt, to, why: why.clone() },
-            Self::Uncertain | Self::Ended => Intent::Retry { attempt, to, why: why.clone() },
+            Self::Uncertain | Self::Unreachable | Self::Ended => {
+                Intent::Retry { attempt, to, why: why.clone() }
+            }
         };
         match act {
             Act::Resend => vec![Intent::Resend { attempt, why }],
@@ -255,6 +281,15 @@ impl Again {
             ],
             (Self::Uncertain, Some(_)) => vec![
                 "It is presumed lost; then the agent that the router chooses gets another attempt, with a new id. If the first one did arrive, the work is done twice.".into(),
+            ],
+            (Self::Unreachable, None) => vec![
+                "Its agent cannot be reached, so nobody can see it end. If you wait, it is read once its agent answers.".into(),
+            ],
+            (Self::Unreachable, Some(Act::PresumeLost)) => vec![
+                "Nothing is sent. If its agent comes back with it, the job goes on.".into(),
+            ],
+            (Self::Unreachable, Some(_)) => vec![
+                "It is presumed lost; then the agent that the router chooses gets another attempt, with a new id. The work may be done twice. If the first one comes back alive, its agent is asked to cancel it.".into(),
             ],
             (Self::Ended, _) => {
                 let may_have_run = |row: &&Attempt| {

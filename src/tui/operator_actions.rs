@@ -369,7 +369,7 @@ pub(super) fn answer(model: &mut Model) {
     else {
         return model.say(Role::Quiet, "no question and no problem on this row".into());
     };
-    if attempt.task.is_none() && attempt.needs_you() {
+    if attempt.decision().is_some() {
         return again(model);
     }
     let about = About::Answer(Vec::new());

@@ -79,7 +79,11 @@ pub fn attempt(attempt: &Attempt, glyphs: &'static Glyphs) -> Label {
         Some(Verdict::Conflict) => {
             return label(glyphs.doubtful, &format!("{}, disputed", task.state.word()), Role::Warn);
         }
+        _ if attempt.phase == Phase::PresumedLost && !task.is_over() => {
+            return label(glyphs.lost, "presumed lost", Role::Doubt);
+        }
         Some(Verdict::Stale) => return label(glyphs.doubtful, "stale", Role::Doubt),
+        Some(Verdict::Unreachable) => return label(glyphs.uncertain, "unreachable", Role::You),
         Some(Verdict::Stalled) => return label(glyphs.doubtful, "stalled", Role::Warn),
         Some(doubt @ (Verdict::Silent | Verdict::Unheard | Verdict::Stuck | Verdict::Looping)) => {
             return label(glyphs.doubtful, doubt.as_str(), Role::Warn);

@@ -71,6 +71,8 @@ impl State {
             TaskState::Canceled => Self::Canceled,
             TaskState::Rejected => Self::Rejected,
             _ if task.verdict == Some(Verdict::Lost) => Self::Lost,
+            _ if attempt.phase == Phase::PresumedLost => Self::PresumedLost,
+            _ if attempt.is_unreachable() => Self::Uncertain,
             TaskState::InputRequired => Self::NeedsAnswer,
             TaskState::AuthRequired => Self::NeedsLogin,
             TaskState::Submitted | TaskState::Working | TaskState::Unspecified | TaskState::Other(_) => {

@@ -19,6 +19,7 @@ use crate::domain::decide::observe;
 use crate::domain::decide::queue;
 use crate::domain::decide::reason;
 use crate::domain::decide::reopen;
+use crate::domain::decide::retry;
 use crate::domain::decide::routing::{self, Choice};
 use crate::domain::decide::streaming;
 use crate::domain::decide::turn::Turn;
@@ -605,7 +606,7 @@ fn begin_again(turn: &mut Turn, key: AttemptKey) {
     begin(turn, key);
 }
 
-/// Takes an uncertain attempt as lost, which only an operator can decide.
+/// Takes an attempt as lost that may have arrived, or whose agent cannot be reached: an operator decided so.
 pub(super) fn presume_lost(
     turn: &mut Turn,
     attempt: AttemptId,
@@ -613,10 +614,22 @@ pub(super) fn presume_lost(
 ) -> Result<Receipt, Refusal> {
     let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
-    if row.phase != Phase::Uncertain {
-        return Err(not_now(format!("the attempt is {}, not uncertain", row.phase.as_str())));
-    }
-    let cause = row.cause.clone();
+    let found = turn.state().job_of(row).is_some_and(|job| job.origin == Origin::Found);
+    let cause = match &row.task {
+        Some(_) if found => return Err(not_now("somebody else sent it: it is read once its agent answers")),
+        Some(_) if retry::is_unreached(turn, row) => Some(retry::unreached(turn, row.agent)),
+        Some(task) if !task.is_over() && row.phase != Phase::PresumedLost => {
+            return Err(not_now(format!(
+                "its agent answers: task {} is {}",
+                task.id.short(),
+                task.state.word()
+            )));
+        }
+        _ if row.phase != Phase::Uncertain => {
+            return Err(not_now(format!("the attempt is {}, not uncertain", row.phase.as_str())));
+        }
+        _ => row.cause.clone(),
+    };
     turn.clear_timer(Timer::Lookup(key));
     reason(turn, key, why);
     turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::PresumedLost, cause });

@@ -45,6 +45,8 @@ mod tests;
 pub(super) mod turn;
 pub(super) mod unattended;
 mod undo;
+#[cfg(test)]
+mod unreachable_tests;
 mod watch;
 #[cfg(test)]
 mod watch_tests;
@@ -357,6 +359,7 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Dispatch(job) => queue::due(turn, job),
             Timer::Deadline(job) => queue::deadline(turn, job),
             Timer::Overdue(attempt) => dispatch::timed_out(turn, attempt),
+            Timer::Unreachable(attempt) => retry::unreachable(turn, attempt),
             Timer::Breaker(agent) => breaker::due(turn, agent),
             Timer::Mute(number) => problems::unmute(turn, number),
             Timer::Lint(agent) => turn.touched.agents.push(agent),

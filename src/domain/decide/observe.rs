@@ -8,6 +8,7 @@ use crate::domain::decide::answer;
 use crate::domain::decide::cancel;
 use crate::domain::decide::live::PendingCall;
 use crate::domain::decide::order;
+use crate::domain::decide::retry;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::watch;
 use crate::domain::fact::{AgentFact, AttemptFact};
@@ -236,6 +237,7 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
         bind(turn, key, &report.id, report.context.clone(), &report.status, via, report.raw.clone());
     }
     let mut repeated = None;
+    retry::reported(turn, key);
     if turn.state().attempt(key).is_some_and(|attempt| attempt.progress.is_some()) {
         let mut messages = report.history;
         repeated = report.status.message.as_ref().and_then(|said| take_repeated(&mut messages, said));

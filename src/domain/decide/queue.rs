@@ -18,8 +18,9 @@ use crate::domain::decide::turn::Turn;
 use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptId, JobKey, MessageId};
 use crate::domain::intent::Refusal;
-use crate::domain::job::Job;
 use crate::domain::job::plan::{JobPhase, NextAgent, WaitReason};
+use crate::domain::job::task::Verdict;
+use crate::domain::job::{Job, Phase};
 use crate::domain::limits;
 use crate::domain::route::Target;
 use crate::domain::route::message::MessageFields;
@@ -60,7 +61,26 @@ pub(super) fn assign(turn: &mut Turn, key: JobKey) -> bool {
     };
     let fields = MessageFields::of(&message, job.caller.as_ref());
     let choice = routing::choose(turn, &target, &fields, &tried);
+    if let Choice::Agent(agent, _) = &choice
+        && is_unread(turn, key, *agent)
+    {
+        wait(turn, key, WaitReason::Unavailable, None);
+        return false;
+    }
     settle(turn, key, choice)
+}
+
+/// True if the agent has a task of the job that was given up and not been read since: it may be alive, which the read
+/// tells first.
+fn is_unread(turn: &Turn, key: JobKey, agent: AgentKey) -> bool {
+    let Some(job) = turn.state().jobs().get(key) else { return false };
+    let mut attempts = job.attempts.iter().filter_map(|key| turn.state().attempt(*key));
+    attempts.any(|row| {
+        let verdict = row.task.as_ref().and_then(|task| task.verdict);
+        row.agent == agent
+            && row.phase == Phase::PresumedLost
+            && verdict.is_some_and(Verdict::is_out_of_sight)
+    })
 }
 
 /// Records the router's choice for a job and acts on it. True if it was sent.

@@ -1,5 +1,6 @@
 //! An operator wants a job to be tried again, or to move: a retry follows an attempt that has ended or was given up, a
-//! reroute cancels a live one first. The message of a job that was over is in the journal alone and is read from there.
+//! reroute cancels a live one first, or gives it up if its agent is unreachable and the work is idempotent. The message
+//! of a job that was over is in the journal alone and is read from there.
 
 use std::sync::Arc;
 
@@ -10,10 +11,11 @@ use crate::domain::decide::dispatch;
 use crate::domain::decide::not_now;
 use crate::domain::decide::queue;
 use crate::domain::decide::reason;
+use crate::domain::decide::retry;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::effect::Order;
-use crate::domain::fact::JobFact;
+use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::job::message::Message;
@@ -25,6 +27,9 @@ use crate::domain::text::Untrusted;
 
 /// The reason shown for a message that retention has removed, or that was never ours.
 const NO_MESSAGE: &str = "its message is no longer in the journal";
+
+/// Why a task is not moved whose end nobody can see.
+const UNREACHED: &str = "its agent cannot be reached, so nobody can see it end there: `quarterdeck task presume-lost` gives it up, and `quarterdeck task retry` sends it elsewhere";
 
 /// Tries a job again: another attempt, at another agent or at one that the operator names.
 pub(super) fn retry(
@@ -44,6 +49,9 @@ pub(super) fn retry(
         }
         (_, Some(task)) if row.is_live() => {
             let (id, state) = (task.id.short(), task.state.word());
+            if retry::is_unreached(turn, row) {
+                return Err(not_now(UNREACHED));
+            }
             return Err(not_now(format!("task {id} is {state}: `quarterdeck task reroute` moves it")));
         }
         (phase, _) if row.is_live() => {
@@ -88,10 +96,22 @@ pub(super) fn reroute(
     let id = turn.state().jobs().get(job_key).map(|job| job.id).ok_or_else(|| unknown("job"))?;
     let target = target(turn, job_key, next);
     takes_work(turn, &target)?;
-    // It refuses what cannot be canceled before it records anything.
-    cancel::ask(turn, attempt, why)?;
+    let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     let by = Some(turn.operator());
-    turn.job_fact_by(by, id, JobFact::Moving { to: Some(next), target });
+    if retry::is_unreached(turn, row) {
+        let plan = turn.state().jobs().get(job_key).and_then(|job| job.plan.as_ref());
+        if !plan.is_some_and(|plan| plan.idempotent) {
+            return Err(not_now(UNREACHED));
+        }
+        let cause = Some(retry::unreached(turn, row.agent));
+        reason(turn, key, why);
+        turn.job_fact_by(by, id, JobFact::Moving { to: Some(next), target });
+        turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::PresumedLost, cause });
+    } else {
+        // It refuses what cannot be canceled before it records anything.
+        cancel::ask(turn, attempt, why)?;
+        turn.job_fact_by(by, id, JobFact::Moving { to: Some(next), target });
+    }
     Ok(receipt(turn, job_key, id))
 }
 

@@ -6,17 +6,19 @@
 
 use std::sync::Arc;
 
+use crate::domain::agent::Health;
 use crate::domain::cause::Cause;
 use crate::domain::decide::cancel;
+use crate::domain::decide::doubt;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::queue;
 use crate::domain::decide::turn::Turn;
 use crate::domain::fact::{AttemptFact, JobFact};
-use crate::domain::id::{AttemptKey, JobKey};
+use crate::domain::id::{AgentKey, AttemptKey, JobKey};
 use crate::domain::job::plan::{JobPhase, Plan, WaitReason};
 use crate::domain::job::task::{TaskState, Verdict};
 use crate::domain::job::{Attempt, Job, Origin, Phase, Task};
-use crate::domain::route::{Backoff, Target};
+use crate::domain::route::{Backoff, Target, UNREACHABLE_AFTER};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -73,7 +75,21 @@ pub(super) fn look(turn: &mut Turn, attempt: AttemptKey) {
     let Some(key) = turn.state().attempt(attempt).map(|attempt| attempt.job) else { return };
     came_back(turn, key, attempt);
     let Some(job) = turn.state().jobs().get(key) else { return };
-    if job.origin != Origin::Sent || job.phase != JobPhase::Running {
+    if job.origin != Origin::Sent {
+        return;
+    }
+    if job.phase == JobPhase::Queued {
+        // It may have waited for a task that was given up, and that its agent turns out not to have.
+        let pauses = job.plan.as_ref().and_then(|plan| plan.waiting?.until).is_some();
+        let row = turn.state().attempt(attempt);
+        let gone =
+            row.and_then(|row| row.task.as_ref()).is_some_and(|task| task.verdict == Some(Verdict::Lost));
+        if gone && !pauses {
+            queue::assign(turn, key);
+        }
+        return;
+    }
+    if job.phase != JobPhase::Running {
         return;
     }
     let Some((last, row)) = job.attempts.last().and_then(|key| Some((*key, turn.state().attempt(*key)?)))
@@ -140,6 +156,70 @@ pub(super) fn look(turn: &mut Turn, attempt: AttemptKey) {
     }
 }
 
+/// The agent of a task cannot be reached: after a while, something is done about it.
+pub(super) fn out_of_sight(turn: &mut Turn, key: AttemptKey) {
+    let timer = Timer::Unreachable(key);
+    let sent = turn.state().attempt(key).and_then(|row| turn.state().job_of(row));
+    if sent.is_some_and(|job| job.origin == Origin::Sent) && !turn.live.due.contains_key(&timer) {
+        let rule = sent.and_then(|job| turn.live.routes.rule(job.plan.as_ref()?.rule.as_deref()?));
+        let wait = rule.map_or(UNREACHABLE_AFTER, |rule| rule.unreachable_after);
+        let due = turn.at + wait;
+        turn.set_timer(timer, due);
+    }
+}
+
+/// It still cannot be reached: where a rule says that doing the work twice does no harm, another attempt follows, and
+/// otherwise an operator is asked.
+pub(super) fn unreachable(turn: &mut Turn, key: AttemptKey) {
+    let Some(row) = turn.state().attempt(key).filter(|row| row.is_out_of_sight()) else { return };
+    let Some(job) = turn.state().job_of(row) else { return };
+    let agent = row.agent;
+    if !is_unreached(turn, row) {
+        // It is not known yet: it is looked for, or the program has just started.
+        return out_of_sight(turn, key);
+    }
+    let is_last = job.attempts.last() == Some(&key) && job.phase == JobPhase::Running;
+    let next = job.plan.as_ref().filter(|_| is_last).and_then(|plan| next(turn, job, plan, End::Unknown));
+    if next.is_some() {
+        let cause = Some(unreached(turn, agent));
+        turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::PresumedLost, cause });
+    } else {
+        doubt(turn, key, Some(Verdict::Unreachable));
+    }
+}
+
+/// True if the agent of a live task is known to be unreachable.
+pub(super) fn is_unreached(turn: &Turn, attempt: &Attempt) -> bool {
+    attempt.is_out_of_sight() && turn.health(attempt.agent) == Health::Down
+}
+
+/// Why an attempt is given up whose agent cannot be reached.
+pub(super) fn unreached(turn: &Turn, agent: AgentKey) -> Arc<Cause> {
+    let why = turn.state().agent(agent).and_then(|agent| agent.cause.clone());
+    why.unwrap_or_else(|| Arc::new(Cause::Unsupported("its agent cannot be reached".into())))
+}
+
+/// The agent reports a task again that was given up: it is its job's attempt again, even if the task has ended meanwhile.
+pub(super) fn reported(turn: &mut Turn, attempt: AttemptKey) {
+    let Some(row) = turn.state().attempt(attempt) else { return };
+    if row.phase != Phase::PresumedLost || row.task.is_none() {
+        return;
+    }
+    turn.attempt_fact(attempt, AttemptFact::Moved { phase: Phase::Accepted, cause: None });
+    goes_on(turn, attempt);
+}
+
+/// The last attempt of a job was given up, and is not any more: the job goes on with it.
+pub(super) fn goes_on(turn: &mut Turn, attempt: AttemptKey) {
+    let Some(key) = turn.state().attempt(attempt).map(|row| row.job) else { return };
+    let Some(job) = turn.state().jobs().get(key) else { return };
+    if job.attempts.last() == Some(&attempt) && job.phase != JobPhase::Running {
+        let id = job.id;
+        turn.clear_timer(Timer::Dispatch(key));
+        turn.job_fact(id, JobFact::CameBack);
+    }
+}
+
 /// How a task ended, in words.
 fn task_end(task: &Task) -> Untrusted {
     let says = task.note.as_ref().map(|note| format!(": {}", note.shortened(120))).unwrap_or_default();
@@ -154,17 +234,13 @@ fn came_back(turn: &mut Turn, key: JobKey, attempt: AttemptKey) {
     let Some(job) = turn.state().jobs().get(key).filter(|job| job.origin == Origin::Sent) else { return };
     let Some(row) = turn.state().attempt(attempt).filter(|row| row.is_live()) else { return };
     let Some(task) = &row.task else { return };
-    let (id, job_id) = (row.id, job.id);
-    if job.attempts.last() != Some(&attempt) {
-        if task.cancel.is_none() {
-            // Refused if its agent cannot be reached: asked again with its next report.
-            if cancel::ask(turn, id, None).is_ok() {
-                turn.attempt_fact(attempt, AttemptFact::ReasonGiven { why: SUPERSEDED.into() });
-            }
-        }
-    } else if job.phase != JobPhase::Running {
-        turn.clear_timer(Timer::Dispatch(key));
-        turn.job_fact(job_id, JobFact::CameBack);
+    let id = row.id;
+    if job.attempts.last() == Some(&attempt) {
+        return goes_on(turn, attempt);
+    }
+    // Refused if its agent cannot be reached: asked again with its next report.
+    if task.cancel.is_none() && cancel::ask(turn, id, None).is_ok() {
+        turn.attempt_fact(attempt, AttemptFact::ReasonGiven { why: SUPERSEDED.into() });
     }
 }
 

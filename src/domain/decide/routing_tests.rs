@@ -15,14 +15,14 @@ use crate::domain::route::balance::Balance;
 use crate::domain::route::{Backoff, Retry, Rule, Selector, Target};
 use crate::domain::text::Untrusted;
 
-type Script = Vec<(u64, Event)>;
-type Case<'a> = (&'a str, usize, Option<u32>, Rule, Script, u64, &'a [&'a str]);
+pub(super) type Script = Vec<(u64, Event)>;
+pub(super) type Case<'a> = (&'a str, usize, Option<u32>, Rule, Script, u64, &'a [&'a str]);
 
-fn skill() -> Selector {
+pub(super) fn skill() -> Selector {
     Selector::Skill(Untrusted::from("a"))
 }
 
-fn retries(max: u16, seconds: u64) -> Retry {
+pub(super) fn retries(max: u16, seconds: u64) -> Retry {
     Retry { backoff: Backoff::Fixed(Duration::from_secs(seconds)), max, budget: 20 }
 }
 
@@ -40,18 +40,18 @@ fn to(target: Target) -> Event {
     Event::Intent(Intent::Send(Box::new(Send::to(target, vec![Part::text("work")]))))
 }
 
-fn by_skill() -> Event {
+pub(super) fn by_skill() -> Event {
     to(Target::Skill("a".into()))
 }
 
-fn fleet(agents: usize, capacity: Option<u32>, rule: Rule) -> Fleet {
+pub(super) fn fleet(agents: usize, capacity: Option<u32>, rule: Rule) -> Fleet {
     let spec = |number| AgentSpec { capacity, ..spec(&format!("http://host-{number}:80/")) };
     Fleet::of((0..agents).map(spec).collect(), rules(rule))
 }
 
 /// Each row: a name, the agents with what each accepts, the rule, what happens, until when, and the story of each job.
 #[track_caller]
-fn check(rows: Vec<Case<'_>>) {
+pub(super) fn check(rows: Vec<Case<'_>>) {
     for (name, agents, capacity, rule, script, until, expected) in rows {
         let mut fleet = fleet(agents, capacity, rule);
         fleet.play(&script, until);

@@ -112,6 +112,8 @@ pub(in crate::domain::decide) enum Event {
     /// An operator tries the job of the agent's newest attempt again, or moves it; to the second agent, or anywhere.
     Retry(usize, Option<usize>),
     Reroute(usize, Option<usize>),
+    /// An operator takes the agent's newest attempt as lost.
+    PresumeLost(usize),
     /// An operator takes the agent out of service, or puts it back.
     Service(usize, ServiceChange),
     /// An operator wants something.
@@ -295,6 +297,10 @@ impl Fleet {
             Event::Reroute(agent, to) => {
                 let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
                 self.intent(Intent::Reroute { attempt, to, why: None });
+            }
+            Event::PresumeLost(agent) => {
+                let attempt = self.newest(agent).id;
+                self.intent(Intent::PresumeLost { attempt, why: None });
             }
             Event::Service(agent, to) => {
                 let by = Untrusted::from("ada");

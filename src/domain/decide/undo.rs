@@ -11,7 +11,7 @@ use crate::domain::agent::service::Service;
 use crate::domain::cause::Cause;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::turn::Turn;
-use crate::domain::decide::{breaker, dispatch, fleet, service};
+use crate::domain::decide::{breaker, dispatch, fleet, retry, service};
 use crate::domain::fact::{AttemptFact, FleetFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt};
@@ -27,8 +27,8 @@ pub(in crate::domain) enum Undo {
     Nothing,
     /// A new job, or one that is tried again: its attempt ends as unsent, and it leaves the queue.
     Send(JobId),
-    /// The attempt was uncertain before an operator's decision and is so again.
-    Uncertain(AttemptKey, Option<Arc<Cause>>),
+    /// The phase and the cause of the attempt before an operator's decision.
+    Attempt(AttemptKey, Phase, Option<Arc<Cause>>),
     /// The task that was to move, with its cancel mark before the act.
     Reroute(AttemptKey, Option<CancelMark>),
     /// The cancel mark of the task before the act.
@@ -48,9 +48,10 @@ pub(in crate::domain) enum Undo {
 /// The state to remember before an act is decided. `None` for intents without durable facts.
 pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
     let state = turn.state();
-    let uncertain = |attempt: &AttemptId| {
+    let as_it_was = |attempt: &AttemptId| {
         let key = state.attempt_key(*attempt)?;
-        Some(Undo::Uncertain(key, state.attempt(key)?.cause.clone()))
+        let row = state.attempt(key)?;
+        Some(Undo::Attempt(key, row.phase, row.cause.clone()))
     };
     match intent {
         Intent::Send(_)
@@ -58,7 +59,7 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
         | Intent::Answer { .. }
         | Intent::Note { .. }
         | Intent::TakeBackNote { .. } => Some(Undo::Nothing),
-        Intent::Resend { attempt, .. } | Intent::PresumeLost { attempt, .. } => uncertain(attempt),
+        Intent::Resend { attempt, .. } | Intent::PresumeLost { attempt, .. } => as_it_was(attempt),
         Intent::Reroute { attempt, .. } => {
             let key = state.attempt_key(*attempt)?;
             Some(Undo::Reroute(key, state.attempt(key)?.task.as_ref().and_then(|task| task.cancel)))
@@ -164,7 +165,7 @@ fn hand_on(turn: &mut Turn, ticket: u64, undo: Undo) -> Undo {
             let added = |undo: &Undo| matches!(undo, Undo::Added(agents) if agent.is_some_and(|id| agents.contains(&id)));
             cancel_out(turn, ticket, Undo::Removed(key), added)
         }
-        undo @ (Undo::Nothing | Undo::Send(_) | Undo::Uncertain(..) | Undo::Reroute(..)) => undo,
+        undo @ (Undo::Nothing | Undo::Send(_) | Undo::Attempt(..) | Undo::Reroute(..)) => undo,
     }
 }
 
@@ -214,7 +215,7 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
                 dispatch::give_up_one(turn, key, cause);
             }
         }
-        Undo::Uncertain(key, cause) => {
+        Undo::Attempt(key, phase, cause) => {
             // The withheld call made it uncertain again, but with the cause of that.
             let differs = turn.state().attempt(key).is_some_and(|attempt| match attempt.phase {
                 Phase::Planned | Phase::Unsent | Phase::PresumedLost => true,
@@ -222,7 +223,8 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
                 Phase::Sending | Phase::Accepted | Phase::Answered | Phase::Refused => false,
             });
             if differs {
-                turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Uncertain, cause });
+                turn.attempt_fact(key, AttemptFact::Moved { phase, cause });
+                retry::goes_on(turn, key);
             }
         }
         Undo::Reroute(key, mark) => {
@@ -231,6 +233,17 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
                 turn.job_fact(job, JobFact::Moving { to: None, target });
             }
             withdraw_cancel(turn, key, mark);
+            if turn.state().attempt(key).is_some_and(|attempt| attempt.phase == Phase::PresumedLost) {
+                turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Accepted, cause: None });
+                let job = turn.state().attempt(key).and_then(|attempt| turn.state().job_of(attempt));
+                let followed: Vec<_> = job
+                    .map(|job| job.attempts.iter().copied().skip_while(|one| *one != key).skip(1).collect())
+                    .unwrap_or_default();
+                for next in followed {
+                    dispatch::give_up_one(turn, next, cause);
+                }
+                retry::goes_on(turn, key);
+            }
         }
         Undo::Cancel(key, mark) => withdraw_cancel(turn, key, mark),
         Undo::Problem(number, taken, muted) => problem(turn, number, taken, muted),

@@ -20,6 +20,7 @@ use crate::domain::decide::measure;
 use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
 use crate::domain::decide::order;
+use crate::domain::decide::retry;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::effect::{ListQuery, Order};
@@ -68,7 +69,7 @@ pub(super) fn event_seen(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     if agreed {
         cancel::still_talking(turn, key);
     }
-    if verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict == Verdict::Stale) {
+    if verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict.is_out_of_sight()) {
         doubt(turn, key, None);
     }
     if gap && !over {
@@ -257,7 +258,7 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
     if gap {
         close_gap(turn, key, via, changed);
     }
-    if task(turn, key).is_some_and(|task| task.verdict == Some(Verdict::Stale)) {
+    if task(turn, key).and_then(|task| task.verdict).is_some_and(Verdict::is_out_of_sight) {
         doubt(turn, key, None);
     }
     if task(turn, key).is_some_and(|task| task.state.is_terminal()) {
@@ -344,8 +345,9 @@ pub(super) fn settle(turn: &mut Turn, key: AttemptKey) {
     let needs_fact = turn.state().attempt(key).is_some_and(|attempt| {
         attempt.progress.is_some() || attempt.task.as_ref().is_some_and(|task| !task.settled)
     });
-    let passing =
-        |verdict: Verdict| verdict.is_of_silence() || matches!(verdict, Verdict::Stale | Verdict::Looping);
+    let passing = |verdict: Verdict| {
+        verdict.is_of_silence() || verdict.is_out_of_sight() || verdict == Verdict::Looping
+    };
     if task(turn, key).and_then(|task| task.verdict).is_some_and(passing) {
         doubt(turn, key, None);
     }
@@ -539,11 +541,15 @@ pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Opt
             continue;
         }
         let (gap, interrupted) = (now.gap_since.is_some(), now.state.is_interrupted());
+        let asked = now.verdict == Some(Verdict::Unreachable);
         if !gap && !interrupted {
             let cause = cause.clone();
             turn.attempt_fact(key, AttemptFact::GapOpened { since, cause });
         }
-        doubt(turn, key, Some(Verdict::Stale));
+        if !asked {
+            doubt(turn, key, Some(Verdict::Stale));
+        }
+        retry::out_of_sight(turn, key);
         turn.clear_timer(Timer::Watch(key));
         turn.clear_timer(Timer::Quiet(key));
     }

@@ -286,22 +286,47 @@ impl Attempt {
 
     /// True if a person must act.
     pub fn needs_you(&self) -> bool {
+        self.awaits_answer() || self.decision().is_some()
+    }
+
+    /// True if its task waits for an answer or a login.
+    pub fn awaits_answer(&self) -> bool {
+        let is_answered = self
+            .answer
+            .as_ref()
+            .is_some_and(|answer| matches!(answer.phase, Phase::Planned | Phase::Sending | Phase::Accepted));
+        self.is_live() && !is_answered && self.task.as_ref().is_some_and(|task| task.state.is_interrupted())
+    }
+
+    /// What a person must decide, as a question; `None` if nothing.
+    pub fn decision(&self) -> Option<&'static str> {
         match &self.task {
-            Some(task) => {
-                task.state.is_interrupted()
-                    && !task.is_over()
-                    && !self.answer.as_ref().is_some_and(|answer| {
-                        matches!(answer.phase, Phase::Planned | Phase::Sending | Phase::Accepted)
-                    })
+            None if self.phase == Phase::Uncertain => {
+                Some("did it arrive? Send it again with the same id, or presume it lost")
             }
-            None => self.phase == Phase::Uncertain,
+            Some(_) if self.is_live() && self.is_unreachable() => Some(
+                "its agent cannot be reached: wait for it, or presume it lost and do the work elsewhere?",
+            ),
+            _ => None,
         }
+    }
+
+    /// True if its agent has been unreachable for so long that a person decides what becomes of its task.
+    pub fn is_unreachable(&self) -> bool {
+        self.task.as_ref().is_some_and(|task| task.verdict == Some(Verdict::Unreachable))
+    }
+
+    /// True if its task is alive as far as is known, and its agent cannot be asked.
+    pub fn is_out_of_sight(&self) -> bool {
+        let verdict = self.task.as_ref().and_then(|task| task.verdict);
+        self.is_live() && verdict.is_some_and(Verdict::is_out_of_sight)
     }
 
     /// What a person is needed for while [`Self::needs_you`]: a word for columns and JSON.
     pub fn wants(&self) -> &'static str {
         match &self.task {
             None => "decision",
+            Some(_) if self.decision().is_some() => "decision",
             Some(task) if task.state == TaskState::AuthRequired => "login",
             Some(task) => match task.offers {
                 Some(OfferedAnswer::Approval) => "approval",

@@ -196,6 +196,9 @@ pub enum Verdict {
     Stalled,
     /// Its agent cannot be reached, so our knowledge is old.
     Stale,
+    /// Its agent cannot be reached, and has not been for so long that a person must decide: wait for it, or do the work
+    /// elsewhere.
+    Unreachable,
     /// Stream and `GetTask` disagree, or it came back after it had ended.
     Conflict,
     /// Its agent came back and no longer knows it.
@@ -208,6 +211,11 @@ impl Verdict {
         matches!(self, Self::Silent | Self::Unheard | Self::Stuck | Self::Stalled)
     }
 
+    /// True if its agent cannot be reached.
+    pub fn is_out_of_sight(self) -> bool {
+        matches!(self, Self::Stale | Self::Unreachable)
+    }
+
     /// The word in JSON and on screens.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -217,6 +225,7 @@ impl Verdict {
             Self::Looping => "looping",
             Self::Stalled => "stalled",
             Self::Stale => "stale",
+            Self::Unreachable => "unreachable",
             Self::Conflict => "conflict",
             Self::Lost => "lost",
         }

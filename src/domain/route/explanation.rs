@@ -85,6 +85,9 @@ fn settings(rule: &Rule) -> Vec<Arc<str>> {
         words.push(format!("weights {}", weights.join(", ")));
     }
     words.extend(rule.timeout.map(|time| format!("timeout {}", format_duration(time))));
+    if rule.unreachable_after != super::UNREACHABLE_AFTER {
+        words.push(format!("unreachable after {}", format_duration(rule.unreachable_after)));
+    }
     words.extend(rule.deadline.map(|time| format!("deadline {}", format_duration(time))));
     let retries =
         if rule.retry.max == 1 { "1 retry".to_owned() } else { format!("{} retries", rule.retry.max) };

@@ -147,6 +147,9 @@ impl Backoff {
     }
 }
 
+/// The time that an agent may be unreachable before something is done about its tasks, where no rule says otherwise.
+pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(60);
+
 /// One rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rule {
@@ -164,6 +167,9 @@ pub struct Rule {
     pub balance: Balance,
     /// The time that one attempt may take; `None` for no limit.
     pub timeout: Option<Duration>,
+    /// The time that an agent may be unreachable before its task is given up, if the work is idempotent, or an operator is
+    /// asked.
+    pub unreachable_after: Duration,
     /// The time that the job may take from when it was accepted, with waiting and retries; `None` for no limit.
     pub deadline: Option<Duration>,
     /// When it is tried again.
@@ -190,6 +196,7 @@ impl Rule {
             weights: Vec::new(),
             balance: Balance::RoundRobin,
             timeout: None,
+            unreachable_after: UNREACHABLE_AFTER,
             deadline: None,
             retry: Retry::default(),
             fallback: Vec::new(),

@@ -39,7 +39,7 @@ words! {
         Refused = "refused", Unsent = "unsent", Uncertain = "uncertain", PresumedLost = "presumed lost",
     }
     Verdict {
-        Silent = "silent", Unheard = "unheard", Stuck = "stuck", Looping = "looping", Stalled = "stalled", Stale = "stale", Conflict = "conflict", Lost = "lost",
+        Silent = "silent", Unheard = "unheard", Stuck = "stuck", Looping = "looping", Stalled = "stalled", Stale = "stale", Unreachable = "unreachable", Conflict = "conflict", Lost = "lost",
     }
     CancelMark {
         Asked = "asked", Agreed = "agreed", Verified = "verified", Unconfirmed = "unconfirmed", Refused = "refused",

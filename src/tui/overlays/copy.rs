@@ -49,7 +49,7 @@ pub fn menu(shared: &Context, screen: &dyn Screen) -> Menu {
     }];
     let attempt = target.attempt.and_then(|key| snapshot.attempts.get(key));
     let agent = target.agent.and_then(|key| snapshot.agents.get(key));
-    if let Some(attempt) = attempt.filter(|attempt| attempt.task.is_some() && attempt.needs_you()) {
+    if let Some(attempt) = attempt.filter(|attempt| attempt.awaits_answer()) {
         let parts = vec![Part::text("your answer")];
         let answer = Intent::Answer { attempt: attempt.id, parts, metadata: None };
         lines.push(Line {

@@ -305,6 +305,9 @@ fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span>
         Some(Verdict::Looping) => "looping: it repeats the same status",
         Some(Verdict::Stalled) => "stalled: its stream was cut, and its reported state has not changed since",
         Some(Verdict::Stale) => "stale: its agent no longer answers",
+        Some(Verdict::Unreachable) => {
+            "unreachable: its agent has not answered for long; wait, or presume it lost"
+        }
         Some(Verdict::Conflict) => "disputed: two sources of one agent disagree",
         Some(Verdict::Lost) => {
             return one(

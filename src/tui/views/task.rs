@@ -466,6 +466,7 @@ impl Screen for TaskView {
         let again = attempt.and_then(|attempt| Again::of(&ctx.snapshot, attempt).ok());
         match again {
             Some(Again::Uncertain) => keys.push((Action::Again, "again, or lost")),
+            Some(Again::Unreachable) => keys.push((Action::Again, "elsewhere, or lost")),
             Some(Again::Ended) => keys.push((Action::Again, "send it again")),
             Some(Again::Live) | None if attempt.is_some_and(Attempt::needs_you) => {
                 keys.push((Action::Answer, "answer"));

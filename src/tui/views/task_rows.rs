@@ -341,7 +341,9 @@ pub fn doubt(attempt: &Attempt) -> Option<String> {
         }
         Verdict::Looping => format!("{says}, and it keeps repeating the same status"),
         Verdict::Stalled => format!("stream cut, agent reports {says}; no change since"),
-        Verdict::Stale => format!("its agent no longer answers; last reported as {says}"),
+        Verdict::Stale | Verdict::Unreachable => {
+            format!("its agent no longer answers; last reported as {says}")
+        }
         Verdict::Conflict => format!("{}, but its agent still reports {says}", task.state.word()),
         Verdict::Lost => "its agent came back and no longer knows it".into(),
     })
@@ -349,6 +351,9 @@ pub fn doubt(attempt: &Attempt) -> Option<String> {
 
 /// The next step for an operator; `None` if there is none.
 pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
+    if attempt.is_live() && attempt.is_unreachable() {
+        return Some(ctx.step(Action::Again, "presume it lost, and send it elsewhere; or wait"));
+    }
     if attempt.phase == Phase::Uncertain {
         return Some(ctx.step(Action::Again, "send it again with the same id, or presume it lost"));
     }
@@ -374,7 +379,7 @@ pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
             ];
             Some(steps.map(|(action, words)| ctx.step(action, words)).join("; "))
         }
-        Verdict::Stale => Some("it is read again as soon as its agent answers".into()),
+        Verdict::Stale | Verdict::Unreachable => Some("it is read again as soon as its agent answers".into()),
         Verdict::Conflict => Some(ctx.step(Action::Raw, "raw data; the wire view has both answers")),
         Verdict::Lost => {
             Some(ctx.step(Action::EditCopy, "send a copy; the agent drops tasks when it restarts"))

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::agent::breaker::{BreakerRules, BreakerState};
 use quarterdeck::domain::agent::card::{Card, Dialect, FetchedCard, Offer, Peer};
 use quarterdeck::domain::agent::replicas::ReplicaKey;
@@ -746,7 +747,18 @@ impl World {
         let intent = match pick {
             0 | 1 if !attempts.is_empty() => {
                 let attempt = &attempts[self.seed.below(attempts.len() as u64) as usize];
+                let unreached = attempts.iter().find(|attempt| {
+                    let agent = state.agent(attempt.agent);
+                    attempt.message_id.is_some()
+                        && attempt.is_out_of_sight()
+                        && agent.is_some_and(|agent| agent.health == Health::Down)
+                });
+                let attempt = unreached.filter(|_| pick == 1).unwrap_or(attempt);
                 match (pick, attempt.phase, &attempt.task) {
+                    (1, Phase::Accepted, Some(_)) if unreached.is_some() && self.seed.below(2) == 0 => {
+                        self.given_up.extend(attempt.message_id.clone());
+                        Intent::PresumeLost { attempt: attempt.id, why: None }
+                    }
                     (1, Phase::Uncertain, _) if self.seed.below(2) == 0 => {
                         self.given_up.extend(attempt.message_id.clone());
                         Intent::PresumeLost { attempt: attempt.id, why: None }
@@ -926,7 +938,7 @@ impl World {
     }
 
     /// Checks that phases only change in allowed ways.
-    fn check_fact(&self, entry: &JournalEntry) {
+    fn check_fact(&mut self, entry: &JournalEntry) {
         if let Some((attempt, AttemptFact::Moved { phase, .. })) = entry.fact.of_attempt() {
             let before = self.journal.iter().rev().find_map(|entry| {
                 match entry.fact.of_attempt().filter(|(of, _)| *of == attempt)?.1 {
@@ -947,12 +959,20 @@ impl World {
                 Some(Phase::Uncertain) => {
                     matches!(phase, Phase::Planned | Phase::PresumedLost | Phase::Answered)
                 }
-                // An operator's decision was not written, and is undone.
-                Some(Phase::Unsent | Phase::PresumedLost) => phase == &Phase::Uncertain && self.disk.fails(),
+                // Its agent is down.
+                Some(Phase::Accepted) => phase == &Phase::PresumedLost,
+                // It came back; or an operator's decision was not written, and is undone.
+                Some(Phase::PresumedLost) => {
+                    phase == &Phase::Accepted || (phase == &Phase::Uncertain && self.disk.fails())
+                }
+                Some(Phase::Unsent) => phase == &Phase::Uncertain && self.disk.fails(),
                 Some(_) => false,
             };
             // Facts that a full disk did not keep are missing in front of it.
             assert!(allowed || before.is_none(), "{attempt:?} went from {before:?} to {phase:?}");
+            if *phase == Phase::PresumedLost {
+                self.check_given_up(attempt);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quarterdeck::domain::agent::card::Skill;
 use quarterdeck::domain::fact::{Fact, JobFact};
-use quarterdeck::domain::id::{JobId, Rng};
+use quarterdeck::domain::id::{AttemptId, JobId, Rng};
 use quarterdeck::domain::intent::{Intent, Send};
 use quarterdeck::domain::job::message::{Message, Part};
 use quarterdeck::domain::job::plan::JobPhase;
@@ -32,6 +32,7 @@ pub(super) fn rules() -> Arc<Rules> {
     let harmless = Rule {
         balance: Balance::TwoChoices,
         retry: Retry { backoff: Backoff::Exponential { base: second, cap: second * 8 }, max: 3, budget: 100 },
+        unreachable_after: second * 10,
         idempotent: true,
         ..rule("harmless")
     };
@@ -93,6 +94,20 @@ impl World {
                 );
             }
         }
+    }
+
+    /// An attempt is given up by a person, or by a rule for work that may be done twice.
+    pub(super) fn check_given_up(&mut self, attempt: AttemptId) {
+        let state = self.core.state();
+        let Some(row) = state.attempt_key(attempt).and_then(|key| state.attempt(key)) else { return };
+        let idempotent =
+            state.job_of(row).and_then(|job| job.plan.as_ref()).is_some_and(|plan| plan.idempotent);
+        let by_person = row.message_id.as_ref().is_some_and(|message| self.given_up.contains(message));
+        assert!(
+            idempotent || by_person,
+            "{attempt:?} was given up, though nobody said that it may be done twice"
+        );
+        self.given_up.extend(row.message_id.clone());
     }
 
     /// The message of a job as the journal has it.

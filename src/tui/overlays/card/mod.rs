@@ -94,7 +94,7 @@ impl About {
         match self {
             Self::Cancel => attempt.task.is_some() && attempt.is_live(),
             Self::Again(again) => Again::of(snapshot, attempt) == Ok(*again),
-            Self::Answer(_) => attempt.task.is_some() && attempt.needs_you(),
+            Self::Answer(_) => attempt.awaits_answer(),
             Self::Quit => false,
         }
     }
@@ -528,7 +528,7 @@ pub fn leaving(ctx: &Context) -> Vec<String> {
 
 fn asked(attempt: &Attempt) -> (At, Option<Untrusted>) {
     let task = attempt.task.as_ref();
-    let asking = task.filter(|_| attempt.needs_you());
+    let asking = task.filter(|_| attempt.awaits_answer());
     asking.map_or((At::ZERO, None), |task| (task.state_since, task.note.clone()))
 }
 

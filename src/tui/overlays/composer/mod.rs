@@ -177,7 +177,7 @@ impl Composer {
     fn asked_now(&self, ctx: &Context) -> Option<crate::domain::time::At> {
         let Purpose::Answer { key, attempt } = self.purpose else { return None };
         let row = ctx.latest.attempts.get(key).filter(|row| row.id == attempt)?;
-        row.task.as_ref().filter(|_| row.needs_you()).map(|task| task.state_since)
+        row.task.as_ref().filter(|_| row.awaits_answer()).map(|task| task.state_since)
     }
 
     /// Lists agents whose name, skill or tag is similar to what was typed.

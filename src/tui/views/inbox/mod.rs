@@ -65,12 +65,10 @@ impl Filtered for FilterRow<'_> {
 
 /// The question in a line.
 fn question(attempt: &Attempt) -> String {
-    match &attempt.task {
-        Some(task) => match &task.note {
-            Some(note) => note.line().into_string(),
-            None => "it does not say what it needs".into(),
-        },
-        None => "did it arrive? Send it again with the same id, or presume it lost".into(),
+    match (attempt.decision(), attempt.task.as_ref().and_then(|task| task.note.as_ref())) {
+        (Some(decision), _) => decision.into(),
+        (None, Some(note)) => note.line().into_string(),
+        (None, None) => "it does not say what it needs".into(),
     }
 }
 
@@ -281,6 +279,45 @@ impl InboxView {
         Some(Vec::new())
     }
 
+    fn draw_conversation(
+        &self,
+        canvas: &mut Canvas<'_>,
+        pane: Rect,
+        area: Rect,
+        ctx: &Context,
+        attempt: &Attempt,
+    ) {
+        let agent = ctx.snapshot.agents.get(attempt.agent);
+        let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
+        let whole = Rect { x: area.x, width: area.width, ..pane };
+        let task =
+            attempt.task.as_ref().map(|task| format!(", task {}", task.id.short())).unwrap_or_default();
+        let role = if self.reading { Role::You } else { Role::Title };
+        let words = match (attempt.decision(), &attempt.task) {
+            (None, _) => format!("{name} asks{task}"),
+            (Some(_), Some(_)) => format!("{name}{task}"),
+            (Some(_), None) => format!("sent to {name}"),
+        };
+        let title = [span(words, role)];
+        let since = attempt.since();
+        let decides = attempt.decision().is_some();
+        let asked = if since.found {
+            format!("found {} ago", canvas.age(since.at))
+        } else {
+            format!("asked {}", ctx.clocks.second(since.at, ctx.now))
+        };
+        let facts = [span(if decides { String::new() } else { asked }, Role::Quiet)];
+        canvas.rule(whole, pane.y, Edge::Middle, &title, &facts);
+        let inner = Rect {
+            x: pane.x + 1,
+            y: pane.y + 1,
+            width: pane.width.saturating_sub(2),
+            height: pane.height - 1,
+        };
+        let lines = self.conversation_lines(ctx, usize::from(inner.width));
+        text::draw(canvas, inner, &lines, &self.conversation);
+    }
+
     fn conversation_lines(&self, ctx: &Context, width: usize) -> Vec<Vec<Span>> {
         let Some((_, attempt)) = self.selected(ctx) else { return Vec::new() };
         match self.selected_job(ctx) {
@@ -307,15 +344,21 @@ pub fn uncertain_answer(attempt: &Attempt) -> bool {
 /// The accepted answers, as lines; without keys where this console answers nothing.
 fn accepts(ctx: &Context, attempt: &Attempt, followed: Option<&FollowedJob>, width: usize) -> about::Lines {
     let plain = |words: String| vec![span(words, Role::Plain)];
-    if attempt.task.is_none() {
-        let choices = [
-            "send it again with the same message id: agents that check ids drop the duplicate",
-            "or presume it lost: nothing is sent, the job ends",
-        ];
-        let key =
-            if ctx.offers(Action::Again) { format!("{}  ", ctx.key(Action::Again)) } else { String::new() };
-        let line = |words: &str| vec![span(key.clone(), Role::Key), span(words, Role::Plain)];
-        return choices.iter().map(|words| line(words)).collect();
+    if attempt.decision().is_some() {
+        let again = ctx.offers(Action::Again).then(|| format!("{}  ", ctx.key(Action::Again)));
+        let key = || again.clone().unwrap_or_default();
+        let by_key = |words: &str| vec![span(key(), Role::Key), span(words, Role::Plain)];
+        return if attempt.task.is_none() {
+            vec![
+                by_key("send it again with the same message id: agents that check ids drop the duplicate"),
+                by_key("or presume it lost: nothing is sent, the job ends"),
+            ]
+        } else {
+            vec![
+                by_key("presume it lost, and send it to another agent: the work may be done twice"),
+                plain("or wait: once its agent answers, the task is read and goes on".into()),
+            ]
+        };
     }
     let (can_answer, key) = (ctx.offers(Action::Answer), ctx.key(Action::Answer));
     if attempt.task.as_ref().is_some_and(|task| task.state == TaskState::AuthRequired) {
@@ -354,7 +397,11 @@ fn accepts(ctx: &Context, attempt: &Attempt, followed: Option<&FollowedJob>, wid
 /// What an answer does; nothing where this console answers nothing.
 fn when_answered(ctx: &Context, attempt: &Attempt) -> about::Lines {
     let mut lines = Vec::new();
-    let Some(task) = attempt.task.as_ref().filter(|_| ctx.offers(Action::Answer)) else { return lines };
+    let Some(task) =
+        attempt.task.as_ref().filter(|_| attempt.decision().is_none() && ctx.offers(Action::Answer))
+    else {
+        return lines;
+    };
     lines.push(vec![span("continues the same task, in the same context", Role::Plain)]);
     lines.push(vec![span(format!("sent as {}", ctx.info.operator), Role::Plain)]);
     let agent = ctx.snapshot.agents.get(attempt.agent).map(command::reference).unwrap_or_default();
@@ -424,34 +471,18 @@ impl Screen for InboxView {
         }
         self.list.draw(canvas, list, ctx);
         let Some((_, attempt)) = self.selected(ctx) else { return };
-        let agent = ctx.snapshot.agents.get(attempt.agent);
-        let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
         if let Some(pane) = conversation {
-            let whole = Rect { x: area.x, width: area.width, ..pane };
-            let task =
-                attempt.task.as_ref().map(|task| format!(", task {}", task.id.short())).unwrap_or_default();
-            let role = if self.reading { Role::You } else { Role::Title };
-            let title = [span(format!("{name} asks{task}"), role)];
-            let since = attempt.since();
-            let asked = if since.found {
-                format!("found {} ago", canvas.age(since.at))
-            } else {
-                format!("asked {}", ctx.clocks.second(since.at, ctx.now))
-            };
-            let facts = [span(asked, Role::Quiet)];
-            canvas.rule(whole, pane.y, Edge::Middle, &title, &facts);
-            let inner = Rect {
-                x: pane.x + 1,
-                y: pane.y + 1,
-                width: pane.width.saturating_sub(2),
-                height: pane.height - 1,
-            };
-            let lines = self.conversation_lines(ctx, usize::from(inner.width));
-            text::draw(canvas, inner, &lines, &self.conversation);
+            self.draw_conversation(canvas, pane, area, ctx, attempt);
         }
         if let Some(pane) = foot {
             let whole = Rect { x: area.x, width: area.width, ..pane };
-            let facts = [span("its text is quoted, never executed", Role::Quiet)];
+            let decides = attempt.decision().is_some();
+            let (accepted, quoted) = if decides {
+                ("you decide", "")
+            } else {
+                ("it accepts", "its text is quoted, never executed")
+            };
+            let facts = [span(quoted, Role::Quiet)];
             let inner = Rect {
                 x: pane.x + 1,
                 y: pane.y + 1,
@@ -463,7 +494,7 @@ impl Screen for InboxView {
             let left = if wide { inner.width / 2 } else { inner.width };
             let accepts_rule =
                 if wide { Rect { width: inner.x + left + 1 - area.x, ..whole } } else { whole };
-            canvas.rule(accepts_rule, pane.y, Edge::Middle, &[span("it accepts", Role::Title)], &facts);
+            canvas.rule(accepts_rule, pane.y, Edge::Middle, &[span(accepted, Role::Title)], &facts);
             let lines = accepts(ctx, attempt, self.selected_job(ctx), usize::from(left));
             text::draw(canvas, Rect { width: left, ..inner }, &lines, &TextState::default());
             if wide {
@@ -508,8 +539,8 @@ impl Screen for InboxView {
     }
 
     fn keys(&self, ctx: &Context) -> Vec<(Action, &'static str)> {
-        let decision = self.selected(ctx).is_some_and(|(_, attempt)| attempt.task.is_none());
-        let first = if decision { (Action::Again, "again, or lost") } else { (Action::Answer, "answer") };
+        let decision = self.selected(ctx).is_some_and(|(_, attempt)| attempt.decision().is_some());
+        let first = if decision { (Action::Again, "decide") } else { (Action::Answer, "answer") };
         vec![
             first,
             (Action::Open, "task"),
