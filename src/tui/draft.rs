@@ -1,6 +1,7 @@
 //! An unsent message: kept when the composer is closed, and offered again later.
 
-use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId};
+use crate::domain::id::{AttemptId, AttemptKey, ContextId};
+use crate::domain::route::Target;
 
 /// The purpose of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,16 +22,20 @@ pub enum Purpose {
 pub struct Draft {
     /// What the message is for.
     pub purpose: Purpose,
-    /// The name of the agent that it goes to.
+    /// The text that names where it goes.
     pub to: String,
-    /// The agent that was chosen under that name: another agent may take the name meanwhile.
-    pub agent: Option<AgentId>,
+    /// What was chosen under that text: another agent may take the name meanwhile.
+    pub target: Option<Target>,
     /// The text part.
     pub message: String,
     /// The data part, as JSON; empty sends none.
     pub data: String,
     /// The message's metadata, as JSON; empty sends none.
     pub metadata: String,
+    /// The time after which nothing more is tried, as typed; empty leaves it to the rule.
+    pub deadline: String,
+    /// The priority in the queue, as typed; empty leaves it to the rule.
+    pub priority: String,
     /// The A2A context that the message can join, and whether it does.
     pub context: Option<(ContextId, bool)>,
 }
@@ -41,10 +46,12 @@ impl Draft {
         Self {
             purpose: Purpose::New,
             to,
-            agent: None,
+            target: None,
             message: String::new(),
             data: String::new(),
             metadata: String::new(),
+            deadline: String::new(),
+            priority: String::new(),
             context: None,
         }
     }

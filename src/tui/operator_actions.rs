@@ -5,6 +5,7 @@ use crate::domain::id::AttemptKey;
 use crate::domain::intent::Intent;
 use crate::domain::job::message::{Content, Part, Role as Speaker};
 use crate::domain::problem::{Problem, ProblemAct};
+use crate::domain::route;
 use crate::domain::text::{Untrusted, fit};
 use crate::tui::actions::Action;
 use crate::tui::again::Again;
@@ -84,7 +85,7 @@ pub(super) fn new_task(model: &mut Model) {
     let in_tasks = model.view.screen().word() == "tasks";
     let agent = target.agent.filter(|_| !in_tasks).and_then(|key| model.context.snapshot.agents.get(key));
     let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
-    draft.agent = agent.map(|agent| agent.id);
+    draft.target = agent.map(|agent| route::Target::Agent(agent.id));
     let attempt = target.attempt.and_then(|key| model.context.snapshot.attempts.get(key));
     let context = attempt.and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.context.clone());
     draft.context = context.filter(|_| !in_tasks).map(|context| (context, false));
@@ -98,7 +99,7 @@ pub(super) fn edit_copy(model: &mut Model) {
     };
     let agent = model.context.snapshot.agents.get(attempt.agent);
     let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
-    draft.agent = agent.map(|agent| agent.id);
+    draft.target = agent.map(|agent| route::Target::Agent(agent.id));
     let job = model.context.snapshot.job_of(attempt);
     let followed = job.and_then(|job| model.view.screen().followed()?.of(job.id));
     let messages = followed.map(|followed| followed.detail.messages.iter()).into_iter().flatten();

@@ -168,9 +168,10 @@ fn refresh(model: &mut Model, cmds: &mut Vec<Cmd>) {
     if let Some(work) = screen.index() {
         cmds.push(Cmd::Index(work, model.context.snapshot.clone()));
     }
-    let subscriptions = screen.queries(&model.context);
+    let mut subscriptions = screen.queries(&model.context);
     for overlay in &mut model.overlays {
         visible |= overlay.refresh(&model.context);
+        subscriptions.extend(overlay.queries(&model.context));
     }
     let counts = crate::tui::header::Counts::of(&model.context, &model.context.snapshot);
     visible |= counts != model.counts;
@@ -179,7 +180,7 @@ fn refresh(model: &mut Model, cmds: &mut Vec<Cmd>) {
     ask(model, subscriptions, cmds);
 }
 
-/// Sends what is due for the view's subscriptions.
+/// Sends what is due for the subscriptions of the view and its overlays.
 fn ask(model: &mut Model, subscriptions: Vec<Subscription>, cmds: &mut Vec<Cmd>) {
     let held = model.context.held;
     let due = model.queries.due(subscriptions, model.time, held);
@@ -200,7 +201,7 @@ fn ask(model: &mut Model, subscriptions: Vec<Subscription>, cmds: &mut Vec<Cmd>)
     cmds.extend(queries.into_iter().map(|query| Cmd::Query(query, generation)));
 }
 
-/// Handles an answer: metrics go to all views, other answers to the view that sent the query.
+/// Handles an answer: metrics go to all views, other answers to the view or the overlay that sent the query.
 fn on_answer(model: &mut Model, query: &Query, generation: u64, answer: Result<Answer, QueryError>) {
     let ask = model.queries.answered(query, generation);
     match (query, answer) {
@@ -209,6 +210,10 @@ fn on_answer(model: &mut Model, query: &Query, generation: u64, answer: Result<A
         }
         (_, Ok(answer)) => {
             let Some(ask) = ask else { return };
+            if let Some(overlay) = model.overlays.iter_mut().find(|overlay| overlay.asks(&ask)) {
+                model.dirty |= overlay.on_answer(&ask, answer, &model.context);
+                return;
+            }
             let is_repeated = matches!(ask.refresh, Refresh::Every(_));
             if !(is_repeated && model.context.held) {
                 model.view.screen_mut().on_answer(&ask, answer);

@@ -12,9 +12,11 @@ pub mod views;
 
 use super::step::KeyOutcome;
 use crate::domain::time::At;
+use crate::engine::Answer;
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::keymap::Chord;
+use crate::tui::queries::{Ask, Subscription};
 use crate::tui::widgets::canvas::Canvas;
 
 /// Something over the view.
@@ -67,6 +69,27 @@ impl Overlay {
             Self::Composer(composer) => composer.refresh(ctx),
             Self::Views(views) => views.refresh(ctx),
             Self::Prompt(_) | Self::Menu(_) => false,
+        }
+    }
+
+    /// Its queries beside those of the view.
+    pub fn queries(&self, ctx: &Context) -> Vec<Subscription> {
+        match self {
+            Self::Composer(composer) => composer.queries(ctx),
+            Self::Prompt(_) | Self::Menu(_) | Self::Views(_) | Self::Card(_) => Vec::new(),
+        }
+    }
+
+    /// True if it asked this.
+    pub fn asks(&self, ask: &Ask) -> bool {
+        matches!(self, Self::Composer(composer) if composer.asks(ask))
+    }
+
+    /// Takes the answer to its query; true if the display changes.
+    pub fn on_answer(&mut self, ask: &Ask, answer: Answer, ctx: &Context) -> bool {
+        match self {
+            Self::Composer(composer) => composer.on_answer(ask, answer, ctx),
+            Self::Prompt(_) | Self::Menu(_) | Self::Views(_) | Self::Card(_) => false,
         }
     }
 

@@ -4,8 +4,9 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::fact::{Fact, JobFact, JournalEntry};
 use crate::domain::id::AgentId;
+use crate::domain::job::plan::WaitReason;
 use crate::domain::route::Fit;
-use crate::domain::route::decision::{Considered, Decision, Verdict};
+use crate::domain::route::decision::{Considered, Decision, Obstacle, Verdict};
 use crate::domain::route::explanation::{Explanation, Outcome, RuleRow};
 use crate::domain::text::{Untrusted, fit};
 use crate::tui::context::Context;
@@ -103,6 +104,119 @@ pub fn of_message(ctx: &Context, explained: &Explanation, width: usize) -> Lines
     lines
 }
 
+/// Rules whose reasons are named where none fits.
+const NAMED: usize = 3;
+/// Agents that are named behind the one that is taken.
+const BEHIND: usize = 2;
+
+/// Where a message would go now, in a sentence or two.
+pub fn in_short(explained: &Explanation, name: &dyn Fn(AgentId) -> String) -> Vec<(String, Role)> {
+    let candidates =
+        explained.decision.as_ref().map(|decision| decision.candidates.as_slice()).unwrap_or_default();
+    // The agents of which one is to be taken.
+    let of = explained.decision.as_ref().and_then(|decision| {
+        let rule = format!("rule {}", printed(decision.rule.as_ref()?));
+        Some(match decision.stage {
+            0 => rule,
+            stage => format!("fallback {stage} of {rule}"),
+        })
+    });
+    match &explained.outcome {
+        Some(Outcome::Goes(agent)) => {
+            let by = of.map_or_else(|| " by turns, as no rule fits".to_owned(), |of| format!(" by {of}"));
+            let behind: Vec<_> = candidates.iter().filter(|one| one.verdict == Verdict::Behind).collect();
+            let mut names: Vec<String> = behind.iter().take(BEHIND).map(|one| name(one.agent)).collect();
+            if behind.len() > BEHIND {
+                names.push(format!("{} more", behind.len() - BEHIND));
+            }
+            let then = if names.is_empty() { String::new() } else { format!("; then {}", listed(&names)) };
+            vec![(format!("→ {}{by}{then}.", name(*agent)), Role::Plain)]
+        }
+        Some(Outcome::Waits(WaitReason::Concurrency)) => {
+            let of = of.unwrap_or_else(|| "its rule".to_owned());
+            vec![(format!("Waits: {of} already runs as many jobs as it may."), Role::Warn)]
+        }
+        Some(Outcome::Waits(why)) => {
+            let words = waiting(candidates, of.as_deref(), name).unwrap_or_else(|| why.in_words().to_owned());
+            vec![(format!("Waits: {words}."), Role::Warn)]
+        }
+        Some(Outcome::Nowhere(why)) => {
+            let mut lines = vec![(format!("Not accepted: {}.", not_accepted(why)), Role::Bad)];
+            let unmet = explained.rules.iter().filter_map(|rule| match &rule.fit {
+                Some(says @ Fit::Unmet(_)) => {
+                    Some(format!("{}: {}", printed(&rule.name), printed(&says.in_words())))
+                }
+                _ => None,
+            });
+            let unmet: Vec<String> = unmet.take(NAMED).collect();
+            if !unmet.is_empty() {
+                lines.push((unmet.join("; "), Role::Quiet));
+            }
+            lines
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Why the router accepts a message nowhere. Its command for a shell is left out: what the rules say stands beside it.
+pub fn not_accepted(why: &Untrusted) -> String {
+    let why = why.line();
+    why.split_once("; `quarterdeck ").map_or(&*why, |(why, _)| why).to_owned()
+}
+
+/// Why none of the agents takes a message now; `None` without agents.
+fn waiting(candidates: &[Considered], of: Option<&str>, name: &dyn Fn(AgentId) -> String) -> Option<String> {
+    let out: Vec<(AgentId, Obstacle)> = candidates
+        .iter()
+        .filter_map(|one| match one.verdict {
+            Verdict::Out(obstacle) => Some((one.agent, obstacle)),
+            Verdict::Taken | Verdict::Behind => None,
+        })
+        .collect();
+    let words = |obstacle: Obstacle, many: bool| {
+        let be = if many { "are" } else { "is" };
+        match obstacle {
+            Obstacle::Full if many => "are at their limit".to_owned(),
+            Obstacle::Full => "is at its limit".to_owned(),
+            Obstacle::Breaker => format!("{be} behind an open breaker"),
+            Obstacle::Health(_) | Obstacle::Cordoned => format!("{be} {obstacle}"),
+        }
+    };
+    // Different states of health are the same obstacle to whoever reads it.
+    let mut counts: Vec<(usize, Obstacle)> = Vec::new();
+    for (_, obstacle) in &out {
+        match counts.iter_mut().find(|(_, of)| words(*of, false) == words(*obstacle, false)) {
+            Some((count, _)) => *count += 1,
+            None => counts.push((1, *obstacle)),
+        }
+    }
+    counts.sort_by_key(|(count, obstacle)| (std::cmp::Reverse(*count), *obstacle));
+    let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+    Some(match (out.as_slice(), counts.as_slice()) {
+        ([], _) | (_, []) => return None,
+        ([(agent, obstacle)], _) if of.is_empty() => format!("{} {}", name(*agent), words(*obstacle, false)),
+        ([(agent, obstacle)], _) => {
+            format!("{}, the only agent{of}, {}", name(*agent), words(*obstacle, false))
+        }
+        ([_, _], [(_, obstacle)]) => format!("both agents{of} {}", words(*obstacle, true)),
+        (all, [(_, obstacle)]) => format!("all {} agents{of} {}", all.len(), words(*obstacle, true)),
+        (all, several) => {
+            let several =
+                several.iter().map(|(count, obstacle)| format!("{count} {}", words(*obstacle, *count > 1)));
+            format!("of {} agents{of}, {}", all.len(), listed(&several.collect::<Vec<_>>()))
+        }
+    })
+}
+
+/// `a, b and c`
+fn listed(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// The decisions about a job, oldest first, each with what it looked at then.
 pub fn of_job(ctx: &Context, facts: &[JournalEntry], width: usize) -> Lines {
     let mut lines = Lines::new();
@@ -142,7 +256,8 @@ fn after(decision: &Decision) -> String {
     }
 }
 
-fn name_of(ctx: &Context, names: &[(AgentId, Untrusted)], id: AgentId) -> String {
+/// The name of an agent that a decision looked at.
+pub fn name_of(ctx: &Context, names: &[(AgentId, Untrusted)], id: AgentId) -> String {
     let known = names.iter().find(|(of, _)| *of == id).map(|(_, name)| name);
     let listed =
         || ctx.snapshot.agents.iter().find(|(_, agent)| agent.id == id).map(|(_, agent)| &agent.name);
@@ -227,4 +342,87 @@ fn candidates(
         lines.push(line);
     }
     lines.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::Health;
+
+    fn decision(rule: Option<&str>, stage: u8, verdicts: &[Verdict]) -> Decision {
+        let considered = |(at, verdict): (u128, &Verdict)| Considered {
+            agent: AgentId(uuid::Uuid::from_u128(at)),
+            score: None,
+            health: Health::Up,
+            in_flight: 0,
+            capacity: None,
+            latency: None,
+            verdict: *verdict,
+        };
+        Decision {
+            rule: rule.map(Into::into),
+            route: rule.map(Into::into),
+            revision: 1,
+            matched: Vec::new(),
+            stage,
+            candidates: (1..).zip(verdicts).map(considered).collect(),
+        }
+    }
+
+    #[test]
+    fn a_decision_is_told_in_a_sentence() {
+        use Verdict::{Behind, Taken};
+        let [full, down, breaker, cordoned] =
+            [Obstacle::Full, Obstacle::Health(Health::Down), Obstacle::Breaker, Obstacle::Cordoned]
+                .map(Verdict::Out);
+        let goes = Outcome::Goes(AgentId(uuid::Uuid::from_u128(1)));
+        let waits = Outcome::Waits(WaitReason::Capacity);
+        for (outcome, rule, stage, verdicts, words) in [
+            (&goes, Some("r"), 0, &[Taken][..], "→ a1 by rule r."),
+            (&goes, Some("r"), 0, &[Taken, Behind, full], "→ a1 by rule r; then a2."),
+            (&goes, Some("r"), 1, &[Taken, Behind, Behind], "→ a1 by fallback 1 of rule r; then a2 and a3."),
+            (
+                &goes,
+                None,
+                0,
+                &[Taken, Behind, Behind, Behind, Behind],
+                "→ a1 by turns, as no rule fits; then a2, a3 and 2 more.",
+            ),
+            (&waits, Some("r"), 0, &[full, full, full], "Waits: all 3 agents of rule r are at their limit."),
+            (&waits, None, 0, &[down, down], "Waits: both agents are down."),
+            (&waits, None, 0, &[cordoned], "Waits: a1 is cordoned."),
+            (
+                &waits,
+                Some("r"),
+                0,
+                &[breaker],
+                "Waits: a1, the only agent of rule r, is behind an open breaker.",
+            ),
+            (
+                &waits,
+                Some("r"),
+                2,
+                &[down, full, full, cordoned],
+                "Waits: of 4 agents of fallback 2 of rule r, 2 are at their limit, 1 is down and 1 is cordoned.",
+            ),
+            (&waits, Some("r"), 0, &[], "Waits: a free place."),
+            (
+                &Outcome::Waits(WaitReason::Concurrency),
+                Some("r"),
+                0,
+                &[],
+                "Waits: rule r already runs as many jobs as it may.",
+            ),
+            (&Outcome::Nowhere("no\u{1b}[2J rule".into()), None, 0, &[], "Not accepted: no␛[2J rule."),
+        ] {
+            let outcome = Some(outcome.clone());
+            let explained = Explanation {
+                outcome,
+                decision: Some(decision(rule, stage, verdicts)),
+                ..Explanation::default()
+            };
+            let told = in_short(&explained, &|id| format!("a{}", id.0.as_u128()));
+            assert_eq!(told[0].0, words);
+        }
+    }
 }

@@ -132,6 +132,7 @@ pub const IN_CARDS: &[(&str, &str)] = &[
     ("number, enter", "For two tasks or more: type how many, then enter; in production with a reason."),
     ("ctrl-s  alt-enter", "Composer: send."),
     ("tab  shift-tab", "Composer: the next field, the one before."),
+    ("To", "Composer: an agent, skill:ID, tag:TAG, route:NAME or by rules; tab or enter completes it."),
     ("ctrl-x", "Composer: the field in $EDITOR."),
     ("ctrl-r", "Composer: an earlier message."),
     ("esc", "Composer: close, and keep the draft."),

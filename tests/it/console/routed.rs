@@ -271,6 +271,13 @@ fn submitted(console: &Console) -> Vec<String> {
         Intent::Retry { to, .. } => format!("retry {}", name(to)),
         Intent::Reroute { to, .. } => format!("reroute {}", name(to)),
         Intent::PresumeLost { .. } => "presume lost".into(),
+        Intent::Send(send) => match &send.target {
+            Target::Agent(id) => format!("send {}", name(&Some(*id))),
+            Target::Skill(skill) => format!("send skill {}", skill.line()),
+            Target::Tag(tag) => format!("send tag {}", tag.line()),
+            Target::Route(route) => format!("send route {route}"),
+            Target::Any => "send by rules".into(),
+        },
         other => format!("{other:?}"),
     };
     let intents = console.asked.iter().flat_map(|cmd| match cmd {
@@ -283,7 +290,17 @@ fn submitted(console: &Console) -> Vec<String> {
 
 /// Presses keys, each a while after the one before, so that cards hear them.
 fn pressed(width: u16, height: u16, keys: &str) -> Console {
+    pressed_on(Console::new(width, height), keys)
+}
+
+/// The same on a fleet whose agents take work.
+fn pressed_working(width: u16, height: u16, keys: &str) -> Console {
     let mut console = Console::new(width, height);
+    console.scene.answers = true;
+    pressed_on(console, keys)
+}
+
+fn pressed_on(mut console: Console, keys: &str) -> Console {
     for key in keys.split(' ') {
         console.press(key).wait(0.3);
     }
@@ -342,4 +359,121 @@ fn an_agent_is_chosen_in_a_card() {
         all.push_str(&format!("── {width}x{height}\n{screen}\n"));
     }
     insta::assert_snapshot!("screen-card-choose", all);
+}
+
+#[test]
+fn a_message_is_sent_to_an_agent_a_skill_a_tag_a_route_or_by_rules() {
+    for (to, sent) in [
+        (r#""cashier-1""#, &["send cashier-1"][..]),
+        (r#""skill:charge""#, &["send skill charge"]),
+        // A name is completed: the skill of exactly this name comes first, then the route.
+        (r#""charge""#, &["send skill charge"]),
+        (r#""charge" down"#, &["send route charge"]),
+        (r#""skill:ch""#, &["send skill charge"]),
+        (r#""tag:pay""#, &["send tag payments"]),
+        (r#""route:eu""#, &["send route eu-first"]),
+        // Nothing is sent to a route of which no rule fits.
+        (r#""route:vip""#, &[]),
+        // An empty field offers the rules first.
+        ("down up", &["send by rules"]),
+        (r#""by_ru""#, &["send by rules"]),
+        // Names that nothing has are not sent to.
+        (r#""zzz""#, &[]),
+        (r#""route:zzz""#, &[]),
+        (r#""skill:zzz""#, &[]),
+    ] {
+        let keys =
+            format!(r#"2 n {to} tab "do_it" tab "{{"country":"DE"}}" tab "{{"type":"charge"}}" ctrl-s"#);
+        let mut console = pressed_working(120, 40, &keys);
+        assert_eq!(submitted(&console), sent, "{keys}\n{}", console.screen());
+    }
+}
+
+#[test]
+fn a_composer_says_where_a_message_will_go() {
+    let typed = r#"tab "do_it" tab tab "{"type":"charge"}""#;
+    for (keys, shown) in [
+        (format!(r#""by_rules" {typed}"#), &["→ cashier-1 by rule charge; then cashier-2"][..]),
+        (
+            r#""by_rules" tab"#.into(),
+            &["Not accepted: no rule fits this message", "eu-first: not type charge: it has none"],
+        ),
+        (r#""skill:charge" tab"#.into(), &["by turns, as no rule fits; then"]),
+        (
+            r#""skill:chargx" tab"#.into(),
+            &["no agent of the fleet has skill chargx", "Nearest: skill:charge."],
+        ),
+        (
+            r#""route:zzz" tab"#.into(),
+            &["no rule has the route zzz; there are charge, eu-first, old-charge, vip"],
+        ),
+        (r#""zzz" tab"#.into(), &["no agent has the name zzz; name an agent, skill:ID, tag:TAG, route:NAME"]),
+        (r#""cashjer-1" tab"#.into(), &["no agent has the name cashjer-1; nearest: cashier-1"]),
+        (r#""by_rules" tab tab tab "{no""#.into(), &["Not known yet: Metadata is not JSON"]),
+        (r#""charge""#.into(), &["Nothing yet: enter takes skill:charge."]),
+        (r#""charge" down"#.into(), &["Nothing yet: enter takes route:charge."]),
+        (r#""refund-desk" tab"#.into(), &["→ refund-desk over JSONRPC 0.3"]),
+        (
+            r#""by_rules" tab "do_it" ctrl-s"#.into(),
+            &["no rule fits this message", "ctrl-s again sends it anyway"],
+        ),
+    ] {
+        let screen = pressed_working(120, 40, &format!("2 n {keys}")).screen();
+        for words in shown {
+            assert!(screen.contains(words), "{keys}: {words}\n{screen}");
+        }
+    }
+    // The same fleet before its agents were reached.
+    let screen = pressed(120, 40, &format!(r#"2 n "by_rules" {typed}"#)).screen();
+    assert!(screen.contains("Waits: of 7 agents of rule charge, 5 are not reached yet"), "{screen}");
+}
+
+#[test]
+fn a_deadline_and_a_priority_are_sent_with_a_message() {
+    for (options, sent) in [
+        (r#""2m" tab "9""#, Some((Some(Duration::from_secs(120)), Some(9)))),
+        (r#"tab "0""#, Some((None, Some(0)))),
+        ("tab", Some((None, None))),
+        (r#""soon""#, None),
+        (r#"tab "10""#, None),
+    ] {
+        let keys = format!(r#"2 n "skill:charge" tab "do_it" tab tab tab {options} ctrl-s"#);
+        let mut console = pressed_working(120, 40, &keys);
+        let found = console.asked.iter().find_map(|cmd| match cmd {
+            Cmd::Submit(Intent::Send(send), _) => Some((send.deadline, send.priority)),
+            _ => None,
+        });
+        assert_eq!(found, sent, "{keys}\n{}", console.screen());
+    }
+    let screen =
+        pressed_working(120, 40, r#"2 n "skill:charge" tab "do_it" tab tab tab "2m" tab "9""#).screen();
+    assert!(screen.contains("--deadline=120s --priority=9"), "{screen}");
+}
+
+#[test]
+fn a_composer_follows_the_fleet() {
+    let mut console = pressed(120, 40, r#"2 n "by_rules" tab "do_it" tab tab "{"type":"charge"}""#);
+    assert!(console.screen().contains("Waits: "), "{}", console.screen());
+    console.scene.answers = true;
+    console.wait(2.5);
+    assert!(console.screen().contains("by rule charge"), "{}", console.screen());
+}
+
+#[test]
+fn destinations_and_what_will_happen_at_every_size() {
+    let fits = r#"2 n "by_rules" tab "Charge_it." tab tab "{"type":"charge"}""#;
+    for (name, keys) in [
+        ("to", r#"2 n "charge""#),
+        ("to-empty", "2 n"),
+        ("rules", fits),
+        ("no-rule", r#"2 n "by_rules" tab "Charge_it.""#),
+        ("options", r#"2 n "by_rules" tab "Charge_it." tab tab "{"type":"charge"}" tab "2m" tab "9""#),
+    ] {
+        let mut all = String::new();
+        for (width, height) in [(40, 12), (80, 24), (120, 40), (200, 60)] {
+            let screen = pressed_working(width, height, keys).screen();
+            all.push_str(&format!("── {width}x{height}\n{screen}\n"));
+        }
+        insta::assert_snapshot!(format!("screen-composer-{name}"), all);
+    }
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use quarterdeck::domain::agent::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
 use quarterdeck::domain::agent::{Agent, AgentSpec, Health, Source};
 use quarterdeck::domain::apply::apply;
+use quarterdeck::domain::call::{Answered, Outcome, Probed};
 use quarterdeck::domain::cause::Cause;
-use quarterdeck::domain::core::Core;
+use quarterdeck::domain::core::{Core, Out};
+use quarterdeck::domain::effect::Order;
 use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use quarterdeck::domain::fleet::source::{SourceHealth, SourceKind, SourceSpec};
 use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
-use quarterdeck::domain::input::Rules;
-use quarterdeck::domain::intent::Send;
+use quarterdeck::domain::input::{Input, Rules, ServerTraits};
+use quarterdeck::domain::intent::{Intent, Send};
 use quarterdeck::domain::job::message::{Json, Message, Part, Role};
 use quarterdeck::domain::job::task::{CancelMark, TaskState, Verdict, Via};
 use quarterdeck::domain::job::{Origin, Phase};
@@ -41,6 +43,8 @@ pub(crate) struct Scene {
     pub(crate) state: State,
     pub(crate) facts: Vec<Arc<JournalEntry>>,
     pub(crate) snapshot: Snapshot,
+    /// The router has reached the agents that are up: they take work.
+    pub(crate) answers: bool,
     seqs: BTreeMap<Owner, u64>,
     next: u128,
 }
@@ -57,7 +61,19 @@ impl Scene {
     /// What the router says of this fleet.
     pub(crate) fn explain(&self, now: At, send: Option<&Send>) -> Explanation {
         let rules = Rules { routes: Arc::new(routed::rules()), ..Rules::default() };
-        Core::new(self.state.clone(), rules, 7).explain(now, send)
+        let mut core = Core::new(self.state.clone(), rules, 7);
+        let agents =
+            self.state.agents().iter().filter(|(_, agent)| self.answers && agent.health.takes_work());
+        for agent in agents.map(|(_, agent)| agent.id) {
+            let mut out = Out::default();
+            let intent = Intent::CheckAgent { agent };
+            core.step(now, Input::Intent { ticket: 1, intent, by: None }, &mut out);
+            let probe = out.effects.iter().find(|effect| matches!(effect.order, Order::Probe { .. }));
+            let value = Probed { card: None, server: ServerTraits::default() };
+            let outcome = Outcome::Probe(Ok(Answered { value, took: Duration::from_millis(1) }));
+            core.step(now, Input::Outcome { call: probe.unwrap().call, outcome }, &mut out);
+        }
+        core.explain(now, send)
     }
 
     pub(crate) fn new() -> Self {
@@ -65,6 +81,7 @@ impl Scene {
             state: State::default(),
             facts: Vec::new(),
             snapshot: Snapshot::starting(at(0.0)),
+            answers: false,
             seqs: BTreeMap::new(),
             next: 0,
         };

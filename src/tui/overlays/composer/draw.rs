@@ -7,13 +7,22 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::agent::Agent;
 use crate::domain::id::AttemptKey;
+use crate::domain::text::fit;
 use crate::tui::context::Context;
 use crate::tui::draft::Purpose;
-use crate::tui::overlays::composer::{At, Composer, LABEL, OFFERED, WIDTH};
+use crate::tui::overlays::composer::to::{About, OFFERED, Offer};
+use crate::tui::overlays::composer::{At, Composer, LABEL, WIDTH};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text::wrap;
 use crate::tui::{command, layout, states};
+
+/// The hint beside the first field.
+const TO: &str = "agent, skill, tag or route";
+
+/// Lines of the message that are seen at least, and the most lines of what will happen.
+const MESSAGE: u16 = 3;
+const HAPPENS: usize = 6;
 
 /// The inner area of the card and the drawing position.
 struct Pen {
@@ -96,18 +105,23 @@ impl Composer {
             Purpose::New => self.draw_to(canvas, &mut pen, ctx),
         }
         // Lines needed below the message.
-        let happen = self.what_will_happen(ctx);
         let commands = self.command_lines(ctx, usize::from(inner.width));
         let small = inner.height < 18;
-        let foot = if small { 1 + happen.len() } else { 2 + happen.len() + commands.len() };
         let data_lines: u16 = if small { 1 } else { 3 };
-        let rest =
-            data_lines + 1 + u16::from(self.context.is_some()) + u16::from(self.complaint.is_some()) * 2;
+        let rest = data_lines
+            + 1
+            + u16::from(self.shows_options(small))
+            + u16::from(self.context.is_some())
+            + u16::from(self.complaint.is_some()) * 2;
+        let least = pen.y + rest + if small { 2 } else { 3 + MESSAGE };
+        let room = usize::from(inner.bottom().saturating_sub(least)).clamp(1, HAPPENS);
+        let happen = wrapped(self.what_will_happen(ctx), usize::from(inner.width), room);
+        let foot = if small { 1 + happen.len() } else { 2 + happen.len() + commands.len() };
         let foot = u16::try_from(foot).unwrap_or(4);
         let message = inner.bottom().saturating_sub(pen.y + rest + foot).max(1);
         pen.label(canvas, "Message", self.at == At::Message);
         pen.text(canvas, &self.message, message);
-        self.draw_beside(canvas, &mut pen, ctx, data_lines);
+        self.draw_beside(canvas, &mut pen, ctx, data_lines, small);
         let commands = if small { Vec::new() } else { commands };
         Self::draw_foot(canvas, &mut pen, area, border, happen, commands);
     }
@@ -116,20 +130,19 @@ impl Composer {
     fn draw_to(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, ctx: &Context) {
         let here = self.at == At::To;
         pen.field(canvas, self.to.text(), self.to.before_cursor(), here);
-        if here {
-            canvas.put_right(pen.inner.right(), pen.y, "agent or skill", Role::Quiet, 14);
+        if here && self.to.text().width() + TO.width() + 2 <= usize::from(pen.room) {
+            canvas.put_right(pen.inner.right(), pen.y, TO, Role::Quiet, pen.room);
         }
         pen.y += 1;
-        if !here || self.agent(ctx).is_some() {
+        if !here || self.is_complete(ctx) {
             return;
         }
-        for (at, key) in self.offered.iter().enumerate() {
-            let Some(agent) = ctx.latest.agents.get(*key) else { continue };
-            if pen.y + 12 > pen.inner.bottom() && at > 0 {
-                break;
-            }
+        // Without room for all of them, those up to the highlighted one are shown.
+        let room = usize::from((pen.inner.bottom() + 1).saturating_sub(pen.y + 12)).max(1);
+        let first = (self.chosen + 1).saturating_sub(room);
+        for (at, offer) in self.offered.iter().enumerate().skip(first).take(room) {
             let area = Rect { x: pen.x, y: pen.y, width: pen.room, height: 1 };
-            draw_offer(canvas, area, ctx, agent, at == self.chosen);
+            draw_offer(canvas, area, ctx, offer, at == self.chosen);
             pen.y += 1;
         }
     }
@@ -155,7 +168,14 @@ impl Composer {
     }
 
     /// The fields beside the message.
-    fn draw_beside(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, ctx: &Context, data_lines: u16) {
+    fn draw_beside(
+        &self,
+        canvas: &mut Canvas<'_>,
+        pen: &mut Pen,
+        ctx: &Context,
+        data_lines: u16,
+        small: bool,
+    ) {
         pen.label(canvas, "Data", self.at == At::Data);
         if self.at == At::Data || !self.data.is_empty() {
             pen.text(canvas, &self.data, data_lines);
@@ -171,6 +191,9 @@ impl Composer {
             pen.field(canvas, self.metadata.text(), self.metadata.before_cursor(), here);
         }
         pen.y += 1;
+        if self.shows_options(small) {
+            self.draw_options(canvas, pen);
+        }
         if let Some((context, joins)) = &self.context {
             pen.label(canvas, "Context", self.at == At::Context);
             let (new, join) = if *joins { (Role::Quiet, Role::Accent) } else { (Role::Accent, Role::Quiet) };
@@ -186,6 +209,36 @@ impl Composer {
                 pen.y += 1;
             }
         }
+    }
+
+    /// The options of a new message; on a small screen only while they are typed, or if there are any.
+    fn shows_options(&self, small: bool) -> bool {
+        let is_set = !self.deadline.text().is_empty() || !self.priority.text().is_empty();
+        let is_new = self.purpose == Purpose::New;
+        is_new && (!small || is_set || matches!(self.at, At::Deadline | At::Priority))
+    }
+
+    fn draw_options(&self, canvas: &mut Canvas<'_>, pen: &mut Pen) {
+        pen.label(canvas, "Options", matches!(self.at, At::Deadline | At::Priority));
+        let (x, room) = (pen.x, pen.room);
+        let half = room / 2;
+        for (at, name, field, empty) in [
+            (At::Deadline, "deadline ", &self.deadline, "none, or the rule's"),
+            (At::Priority, "priority ", &self.priority, "5, or the rule's"),
+        ] {
+            let here = self.at == at;
+            let used = canvas.put(pen.x, pen.y, name, Role::Quiet, half);
+            pen.x += used;
+            pen.room = half.saturating_sub(used + 1);
+            if field.text().is_empty() && !here {
+                canvas.put(pen.x, pen.y, empty, Role::Quiet, pen.room);
+            } else {
+                pen.field(canvas, field.text(), field.before_cursor(), here);
+            }
+            pen.x = x + half;
+        }
+        (pen.x, pen.room) = (x, room);
+        pen.y += 1;
     }
 
     fn draw_foot(
@@ -232,7 +285,46 @@ impl Composer {
     }
 }
 
-fn draw_offer(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, agent: &Agent, lit: bool) {
+/// Lines cut at the width of the card, as many as there is room for; the last one tells that more follow.
+fn wrapped(lines: Vec<(String, Role)>, width: usize, room: usize) -> Vec<(String, Role)> {
+    let wrapped = |(text, role): (String, Role)| wrap(&text, width).into_iter().map(move |line| (line, role));
+    let mut lines: Vec<_> = lines.into_iter().flat_map(wrapped).collect();
+    if lines.len() > room {
+        lines.truncate(room);
+        if let Some((last, _)) = lines.last_mut() {
+            *last = format!("{}…", fit(last, width.saturating_sub(1)).trim_end_matches(['…', ' ']));
+        }
+    }
+    lines
+}
+
+fn draw_offer(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, offer: &Offer, lit: bool) {
+    match &offer.about {
+        About::Agent(key) => {
+            if let Some(agent) = ctx.latest.agents.get(*key) {
+                draw_agent(canvas, area, ctx, agent);
+            }
+        }
+        About::Others(count, what) => {
+            let name = fit(&offer.text, 18);
+            canvas.put_spans(
+                area.x,
+                area.y,
+                &[
+                    span(format!("  {name:<18}"), Role::Plain),
+                    span(format!("{count:<14}"), Role::Plain),
+                    span(what.clone(), Role::Quiet),
+                ],
+                area.width,
+            );
+        }
+    }
+    if lit {
+        canvas.tint(area, Role::Accent);
+    }
+}
+
+fn draw_agent(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, agent: &Agent) {
     let label = states::agent(agent, ctx.glyphs());
     let speaks = agent
         .interface
@@ -255,9 +347,6 @@ fn draw_offer(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, agent: &Agent,
         ],
         area.width,
     );
-    if lit {
-        canvas.tint(area, Role::Accent);
-    }
 }
 
 fn draw_area(canvas: &mut Canvas<'_>, text: &TextArea<'static>, area: Rect) {

@@ -1,18 +1,23 @@
-//! The composer: a message to an agent with data and metadata, and what sending it will do.
+//! The composer: a message with data and metadata to an agent or by the rules, and what sending it will do.
 
 mod draw;
+mod happen;
+mod router;
+mod to;
+
+use std::time::Duration;
 
 use crossterm::event::KeyCode;
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
-use nucleo_matcher::{Config, Matcher, Utf32Str};
 use ratatui::style::Style;
 use ratatui_textarea::{TextArea, WrapMode};
 
 use crate::domain::agent::Agent;
-use crate::domain::id::{AgentId, AgentKey, ContextId};
-use crate::domain::intent::{Intent, Send};
+use crate::domain::id::{AgentKey, ContextId};
+use crate::domain::intent::Intent;
 use crate::domain::job::message::{Content, Json, Part};
-use crate::domain::text::Untrusted;
+use crate::domain::route::Target;
+use crate::domain::route::decision::Obstacle;
+use crate::domain::time::duration;
 use crate::tui::cmd::Cmd;
 use crate::tui::context::Context;
 use crate::tui::draft::{Draft, Purpose};
@@ -24,8 +29,6 @@ use crate::tui::views::inbox;
 use crate::tui::widgets::editing::key_in_area;
 use crate::tui::widgets::field::Field;
 
-/// Agents offered while the first field is typed.
-const OFFERED: usize = 5;
 /// The width of the card, and of its labels.
 const WIDTH: u16 = 92;
 const LABEL: u16 = 10;
@@ -36,6 +39,8 @@ enum At {
     Message,
     Data,
     Metadata,
+    Deadline,
+    Priority,
     Context,
 }
 
@@ -44,15 +49,18 @@ enum At {
 pub struct Composer {
     purpose: Purpose,
     to: Field,
-    /// The agent that was chosen, under the name that it had then.
-    picked: Option<(AgentId, String)>,
+    /// The destination that was chosen, under the text that named it then.
+    picked: Option<(Target, String)>,
+    router: router::Router,
     /// The time of the question that is answered; `None` for other messages.
     asked: Option<crate::domain::time::At>,
-    offered: Vec<AgentKey>,
+    offered: Vec<to::Offer>,
     chosen: usize,
     message: TextArea<'static>,
     data: TextArea<'static>,
     metadata: Field,
+    deadline: Field,
+    priority: Field,
     context: Option<(ContextId, bool)>,
     at: At,
     /// Earlier messages, newest last, and which of them is shown.
@@ -85,12 +93,15 @@ impl Composer {
         let mut composer = Self {
             offered: Vec::new(),
             chosen: 0,
-            picked: draft.agent.map(|agent| (agent, draft.to.clone())),
+            picked: draft.target.map(|target| (target, draft.to.clone())),
+            router: router::Router::default(),
             asked: None,
             to: Field::new(draft.to),
             message: area_of(&draft.message),
             data: area_of(&draft.data),
             metadata: Field::new(draft.metadata),
+            deadline: Field::new(draft.deadline),
+            priority: Field::new(draft.priority),
             context: draft.context,
             purpose: draft.purpose,
             at,
@@ -126,10 +137,12 @@ impl Composer {
         Draft {
             purpose: self.purpose.clone(),
             to: self.to.text().to_owned(),
-            agent: self.agent_id(),
+            target: self.picked().cloned(),
             message: written(&self.message),
             data: written(&self.data),
             metadata: self.metadata.text().to_owned(),
+            deadline: self.deadline.text().to_owned(),
+            priority: self.priority.text().to_owned(),
             context: self.context.clone(),
         }
     }
@@ -154,23 +167,23 @@ impl Composer {
             let agent = ctx.latest.attempts.get(key)?.agent;
             return Some((agent, ctx.latest.agents.get(agent)?));
         }
-        if let Some(id) = self.agent_id() {
-            return ctx.latest.agents.iter().find(|(_, agent)| agent.id == id && agent.listed);
-        }
-        let typed = self.to.text().trim();
-        let listed = ctx.latest.agents.iter().filter(|(_, agent)| agent.listed);
-        listed.into_iter().find(|(_, agent)| &*agent.name.line() == typed)
+        let Some(Target::Agent(id)) = self.target(ctx) else { return None };
+        ctx.latest.agents.iter().find(|(_, agent)| agent.id == id && agent.listed)
     }
 
-    /// The agent that was chosen, unless something else was typed since.
-    fn agent_id(&self) -> Option<AgentId> {
-        self.picked.as_ref().filter(|(_, name)| name == self.to.text()).map(|(id, _)| *id)
+    /// Where a new message goes; `None` if the first field names nothing.
+    fn target(&self, ctx: &Context) -> Option<Target> {
+        self.picked().cloned().or_else(|| to::named(ctx, self.to.text()))
     }
 
-    /// Selects the agent whose name is in the field.
+    /// The destination that was chosen, unless something else was typed since.
+    fn picked(&self) -> Option<&Target> {
+        self.picked.as_ref().filter(|(_, text)| text == self.to.text()).map(|(target, _)| target)
+    }
+
+    /// Selects the destination that the field names.
     fn pick(&mut self, ctx: &Context) {
-        let found = self.agent(ctx).map(|(_, agent)| agent.id);
-        self.picked = found.map(|id| (id, self.to.text().to_owned()));
+        self.picked = self.target(ctx).map(|target| (target, self.to.text().to_owned()));
     }
 
     /// The time of the current question of the task.
@@ -180,50 +193,22 @@ impl Composer {
         row.task.as_ref().filter(|_| row.awaits_answer()).map(|task| task.state_since)
     }
 
-    /// Lists agents whose name, skill or tag is similar to what was typed.
+    /// Lists the destinations that are similar to what was typed.
     fn offer(&mut self, ctx: &Context) {
-        let typed = self.to.text().trim().to_owned();
-        let mut matcher = Matcher::new(Config::DEFAULT);
-        let mut buffer = Vec::new();
-        let pattern = Pattern::parse(&typed, CaseMatching::Ignore, Normalization::Smart);
-        let mut scored: Vec<(u32, u32, AgentKey)> = ctx
-            .latest
-            .agents
-            .iter()
-            .filter(|(_, agent)| agent.listed)
-            .filter_map(|(key, agent)| {
-                let score = if typed.is_empty() {
-                    1
-                } else {
-                    let name = pattern.score(Utf32Str::new(&agent.name.line(), &mut buffer), &mut matcher);
-                    let mut of_skill = || {
-                        let card = agent.card.as_ref()?;
-                        card.skills
-                            .iter()
-                            .filter_map(|skill| {
-                                let words = format!("{} {}", skill.id.line(), skill.name.line());
-                                pattern.score(Utf32Str::new(&words, &mut buffer), &mut matcher)
-                            })
-                            .max()
-                    };
-                    match name {
-                        Some(score) => score + 1000,
-                        None => of_skill()?,
-                    }
-                };
-                let usable = if agent.health.takes_work() { 10_000 } else { 0 };
-                Some((score + usable, u32::MAX - agent.order, key))
-            })
-            .collect();
-        scored.sort_unstable_by(|a, b| b.cmp(a));
-        self.offered = scored.into_iter().map(|(_, _, key)| key).take(OFFERED).collect();
+        self.offered = to::offered(ctx, self.router.rules(), self.to.text());
         self.chosen = 0;
+    }
+
+    /// True if the first field names something that the fleet has, so that nothing has to be completed.
+    fn is_complete(&self, ctx: &Context) -> bool {
+        self.target(ctx).is_some_and(|target| to::exists(ctx, self.router.rules(), &target))
     }
 
     fn fields(&self) -> Vec<At> {
         let mut fields = vec![At::Message, At::Data, At::Metadata];
         if self.purpose == Purpose::New {
             fields.insert(0, At::To);
+            fields.extend([At::Deadline, At::Priority]);
             if self.context.is_some() {
                 fields.push(At::Context);
             }
@@ -242,10 +227,12 @@ impl Composer {
 
     /// Completes the first field when the focus leaves it.
     fn take_offer(&mut self, ctx: &Context) {
-        if self.agent(ctx).is_none()
-            && let Some(agent) = self.offered.get(self.chosen).and_then(|key| ctx.latest.agents.get(*key))
+        if !self.is_complete(ctx)
+            && let Some(offer) = self.offered.get(self.chosen)
         {
-            self.to.set(agent.name.line().into_string());
+            self.picked = Some((offer.target.clone(), offer.text.clone()));
+            self.to.set(offer.text.clone());
+            return;
         }
         self.pick(ctx);
     }
@@ -271,7 +258,9 @@ impl Composer {
                 let text = match self.at {
                     At::Data => written(&self.data),
                     At::Metadata => self.metadata.text().to_owned(),
-                    At::To | At::Message | At::Context => written(&self.message),
+                    At::To | At::Message | At::Deadline | At::Priority | At::Context => {
+                        written(&self.message)
+                    }
                 };
                 return KeyOutcome::Stays(vec![Step::Cmd(Cmd::Edit(text))]);
             }
@@ -306,6 +295,12 @@ impl Composer {
             At::Metadata => {
                 self.metadata.key(chord);
             }
+            At::Deadline => {
+                self.deadline.key(chord);
+            }
+            At::Priority => {
+                self.priority.key(chord);
+            }
             At::Context => {
                 if let (
                     Some((_, joins)),
@@ -331,7 +326,10 @@ impl Composer {
         self.message = area_of(&draft.message);
         self.data = area_of(&draft.data);
         self.metadata = Field::new(draft.metadata);
+        self.deadline = Field::new(draft.deadline);
+        self.priority = Field::new(draft.priority);
         if self.purpose == Purpose::New && draft.purpose == Purpose::New {
+            self.picked = draft.target.map(|target| (target, draft.to.clone()));
             self.to = Field::new(draft.to);
             self.offer(ctx);
         }
@@ -355,6 +353,8 @@ impl Composer {
                 self.data.insert_str(text);
             }
             At::Metadata => self.metadata.insert(text.trim()),
+            At::Deadline => self.deadline.insert(text.trim()),
+            At::Priority => self.priority.insert(text.trim()),
             At::Context => {}
         }
     }
@@ -365,7 +365,7 @@ impl Composer {
         match self.at {
             At::Data => self.data = area_of(text),
             At::Metadata => self.metadata.set(text.replace('\n', " ")),
-            At::To | At::Message | At::Context => {
+            At::To | At::Message | At::Deadline | At::Priority | At::Context => {
                 self.message = area_of(text);
                 self.at = At::Message;
             }
@@ -400,6 +400,21 @@ impl Composer {
         }
     }
 
+    /// The deadline and the priority; `None` leaves them to the rule.
+    fn options(&self) -> Result<(Option<Duration>, Option<u8>), String> {
+        let deadline = match self.deadline.text().trim() {
+            "" => None,
+            text => Some(duration(text).map_err(|why| format!("Deadline: {why}"))?),
+        };
+        let priority = match self.priority.text().trim() {
+            "" => None,
+            text => Some(text.parse().ok().filter(|priority| *priority <= 9).ok_or_else(|| {
+                "Priority is a number from 0 to 9; higher ones leave the queue first".to_owned()
+            })?),
+        };
+        Ok((deadline, priority))
+    }
+
     fn intent(&self, ctx: &Context) -> Result<Intent, String> {
         let (parts, metadata) = (self.parts()?, self.metadata()?);
         if parts.is_empty() {
@@ -412,13 +427,18 @@ impl Composer {
             }
             return Ok(Intent::Answer { attempt, parts, metadata });
         }
-        let agent = self.agent(ctx).map(|(_, agent)| agent);
-        let agent = agent.ok_or_else(|| match self.to.text().trim() {
-            "" => "choose an agent first".to_owned(),
-            name => format!("no agent has the name {}", Untrusted::from(name).line()),
-        })?;
-        let context = self.context.as_ref().filter(|(_, joins)| *joins).map(|(context, _)| context.clone());
-        Ok(Intent::Send(Box::new(Send { context, metadata, ..Send::new(agent.id, parts) })))
+        if let Some(wrong) = self.wrong(ctx) {
+            return Err(format!("{}; {}", wrong.what, wrong.next));
+        }
+        match self.target(ctx) {
+            Some(Target::Agent(_)) if self.agent(ctx).is_none() => {
+                Err("its agent has left the fleet; name another one".into())
+            }
+            Some(target) => {
+                Ok(Intent::Send(Box::new(self.message_to(target, parts, metadata, self.options()?))))
+            }
+            None => Err("choose where it goes first".into()),
+        }
     }
 
     fn send(&mut self, ctx: &Context) -> KeyOutcome {
@@ -436,10 +456,10 @@ impl Composer {
             self.complaint = Some(format!("{doubt}; ctrl-s again sends it anyway"));
             return KeyOutcome::Stays(Vec::new());
         }
-        let name = self.agent(ctx).map(|(_, agent)| agent.name.line().into_string()).unwrap_or_default();
-        let words = match self.purpose {
-            Purpose::New => format!("sent to {name}"),
-            Purpose::Answer { .. } => format!("answered {name}"),
+        let name = || self.agent(ctx).map(|(_, agent)| agent.name.line().into_string()).unwrap_or_default();
+        let words = match &intent {
+            Intent::Send(send) => format!("sent {}", to::in_words(ctx, &send.target)),
+            _ => format!("answered {}", name()),
         };
         KeyOutcome::Closes(vec![Step::Sent(Box::new(self.draft())), Step::Cmd(Cmd::Submit(intent, words))])
     }
@@ -454,8 +474,16 @@ impl Composer {
         {
             return Some(inbox::MAY_HAVE_ARRIVED.into());
         }
+        if let Some(why) = self.not_accepted(ctx) {
+            return Some(why);
+        }
         let (_, agent) = self.agent(ctx)?;
         let name = agent.name.line();
+        match self.obstacle(ctx) {
+            Some(Obstacle::Breaker) => return Some(format!("{name} gets nothing: its breaker is open")),
+            Some(Obstacle::Cordoned) => return Some(format!("{name} is out of service")),
+            Some(Obstacle::Full | Obstacle::Health(_)) | None => {}
+        }
         if !agent.health.takes_work() {
             let label = states::agent(agent, ctx.glyphs());
             return Some(format!("{name} is {}", label.word));
@@ -471,50 +499,5 @@ impl Composer {
             return Some(format!("{name} takes {} only, no JSON", modes.join(", ")));
         }
         None
-    }
-
-    fn what_will_happen(&self, ctx: &Context) -> Vec<(String, Role)> {
-        let mut lines = Vec::new();
-        match self.agent(ctx) {
-            None if self.to.text().trim().is_empty() => {
-                return vec![("Nothing yet: choose an agent.".into(), Role::Doubt)];
-            }
-            None => {
-                let near = if self.offered.is_empty() { "" } else { "; enter takes the highlighted one" };
-                return vec![(format!("Nothing yet: no agent has this name{near}."), Role::Warn)];
-            }
-            Some((_, agent)) => {
-                let name = agent.name.line();
-                match (&agent.interface, self.doubt(ctx)) {
-                    (_, Some(doubt)) => {
-                        let twice = "ctrl-s asks once more first.";
-                        return vec![(format!("{doubt}."), Role::Warn), (twice.into(), Role::Plain)];
-                    }
-                    (Some(interface), None) => {
-                        let streams = if agent.streams() { "streaming" } else { "polled" };
-                        let text = format!(
-                            "→ {name} over {} {}, {streams}.",
-                            interface.binding.line(),
-                            interface.dialect
-                        );
-                        lines.push((text, Role::Plain));
-                    }
-                    (None, None) => {
-                        lines.push((format!("{name} offers no protocol that we speak."), Role::Warn));
-                    }
-                }
-            }
-        }
-        let what = if self.purpose == Purpose::New {
-            "Creates one task; cancels nothing."
-        } else {
-            "Continues the same task, in the same context."
-        };
-        let production = if ctx.info.protect { ", PRODUCTION" } else { "" };
-        lines.push((
-            format!("Sent as {} to fleet {}{production}. {what}", ctx.info.operator, ctx.info.fleet),
-            Role::Plain,
-        ));
-        lines
     }
 }
