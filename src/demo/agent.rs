@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::answer::{Answer, Encoder};
 use super::behaviour::Asked;
 use super::fault::Fault;
+use super::runs::Run;
 use super::scenario::AgentPart;
 use super::tasks::{Frame, Tasks};
 use super::work::Work;
@@ -20,7 +21,7 @@ use crate::domain::job::task::{StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 use crate::net::clock::Clock;
-use crate::protocol::{Codec, Incoming, Reply, codec, json};
+use crate::protocol::{Codec, Incoming, Reply, codec, json, timestamp};
 
 /// Sets the seeds of tasks with the same text apart.
 const REPEAT: u64 = 0xd1b5_4a32_d192_ed03;
@@ -130,6 +131,24 @@ impl Agent {
         let mut writer = json::Writer::new();
         for (id, count) in self.tasks.received() {
             writer = writer.raw(&id.raw(), &count.to_string());
+        }
+        writer.end()
+    }
+
+    /// `{"<job>": [{"attempt", "begun", "ended"}]}`: the work on the messages of each job.
+    pub fn ran(&self) -> String {
+        let time = |PeerTime(micros)| json::string(&timestamp::format_exact(micros));
+        let row = |run: Run| {
+            let attempt = run.attempt.map(|attempt| json::string(attempt.raw()));
+            json::Writer::new()
+                .raw("attempt", attempt.as_deref().unwrap_or("null"))
+                .raw("begun", &time(run.begun))
+                .raw("ended", run.ended.map(time).as_deref().unwrap_or("null"))
+                .end()
+        };
+        let mut writer = json::Writer::new();
+        for (job, runs) in self.tasks.ran() {
+            writer = writer.raw(job.raw(), &json::array(runs.into_iter().map(row)));
         }
         writer.end()
     }

@@ -9,6 +9,7 @@ mod behaviour;
 mod fault;
 mod fleet;
 mod folder;
+mod runs;
 pub mod scenario;
 mod server;
 mod story;

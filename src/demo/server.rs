@@ -86,7 +86,7 @@ async fn handle(
 ) -> Result<Response<Body>, Infallible> {
     match agent.fault {
         Some(Fault::Slow) => tokio::time::sleep(Duration::from_secs(5)).await,
-        Some(Fault::Login) if request.uri().path() != "/demo/received" => {
+        Some(Fault::Login) if !request.uri().path().starts_with("/demo/") => {
             let mut response = document(StatusCode::UNAUTHORIZED, "text/plain", "who are you?".into());
             let challenge = http::HeaderValue::from_static("Bearer realm=\"demo\"");
             response.headers_mut().insert(http::header::WWW_AUTHENTICATE, challenge);
@@ -117,6 +117,7 @@ async fn handle(
             response
         }
         ("GET", "/demo/received") => document(StatusCode::OK, "application/json", agent.received()),
+        ("GET", "/demo/ran") => document(StatusCode::OK, "application/json", agent.ran()),
         ("POST", "/") => match Limited::new(body, LARGEST).collect().await {
             Ok(body) => {
                 let body = body.to_bytes();

@@ -8,10 +8,12 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use super::folder::replace;
+use super::runs::Run;
 use crate::domain::agent::card::Dialect;
 use crate::domain::id::{MessageId, TaskId};
 use crate::domain::job::message::{Artifact, Part};
 use crate::domain::job::task::StreamEvent;
+use crate::domain::time::PeerTime;
 use crate::protocol::json::{Object, Writer};
 use crate::protocol::{Deviations, Event, codec, jsonrpc};
 
@@ -27,6 +29,8 @@ pub(super) enum Line {
     Event { event: StreamEvent, seed: u64 },
     /// A message arrived this often.
     Received { message: MessageId, times: u64 },
+    /// The work on a message began, or has ended.
+    Run { number: u64, run: Run },
     /// Messages that are no longer listed one by one: how many, and how many arrivals.
     Earlier { messages: u64, arrivals: u64 },
     /// This many tasks were made of a text, by its hash.
@@ -46,6 +50,14 @@ impl Line {
             }
             Self::Received { message, times } => {
                 Writer::new().text("received", &message.raw()).raw("times", &number(times)).end()
+            }
+            Self::Run { number: place, run } => {
+                let Run { job, attempt, task, begun, ended } = run;
+                let writer = Writer::new().text("job", job.raw()).raw("run", &number(place));
+                let writer = writer.maybe("attempt", attempt.as_ref().map(|attempt| attempt.raw()));
+                let writer = writer.maybe("task", task.as_ref().map(TaskId::raw));
+                let writer = writer.raw("began", &begun.0.to_string());
+                writer.maybe_raw("ended", ended.map(|ended| ended.0.to_string()).as_deref()).end()
             }
             Self::Earlier { messages, arrivals } => {
                 Writer::new().raw("earlier", &number(messages)).raw("arrivals", &number(arrivals)).end()
@@ -76,6 +88,16 @@ impl Line {
         }
         if let Some(message) = object.untrusted("received") {
             return Some(Self::Received { message: message.into(), times: number("times")? });
+        }
+        if let Some(job) = object.untrusted("job") {
+            let run = Run {
+                job,
+                attempt: object.untrusted("attempt"),
+                task: object.untrusted("task").map(TaskId::from),
+                begun: PeerTime(object.number("began")?),
+                ended: object.number("ended").map(PeerTime),
+            };
+            return Some(Self::Run { number: number("run")?, run });
         }
         if let Some(messages) = number("earlier") {
             return Some(Self::Earlier { messages, arrivals: number("arrivals")? });
@@ -152,12 +174,18 @@ impl TaskLog {
 mod tests {
     use super::*;
     use crate::demo::tasks::Tasks;
-    use crate::domain::job::message::{Message, Role};
+    use crate::domain::job::message::{Hints, Json, Message, Role};
     use crate::domain::job::task::{TaskReport, TaskState};
-    use crate::domain::time::PeerTime;
 
     fn message(number: u32, text: &str) -> Message {
-        Message::new(format!("m-{number}").as_str(), Role::User, vec![Part::text(text)])
+        let (job, attempt) = (format!("j-{number}"), format!("a-{number}"));
+        let metadata =
+            Writer::new().text("quarterdeck.job", &job).text("quarterdeck.attempt", &attempt).end();
+        Message {
+            hints: Hints { job: Some(job.into()), attempt: Some(attempt.into()), ..Hints::default() },
+            metadata: Some(Json::new(metadata)),
+            ..Message::new(format!("m-{number}").as_str(), Role::User, vec![Part::text(text)])
+        }
     }
 
     /// A task with a life behind it, in the state that it has reached.
@@ -201,6 +229,15 @@ mod tests {
             .map(|(state, number)| live(&first, number, "the same", state))
             .collect();
         first.count(&message(0, "").id);
+        for ended in [Some(PeerTime(8)), None] {
+            let run = first.begin_run(&message(0, ""), PeerTime(7)).unwrap();
+            if let Some(ended) = ended {
+                first.end_run(run, ended);
+            }
+        }
+        let ends: Vec<_> = first.ran().iter().map(|(_, runs)| runs.last().unwrap().ended).collect();
+        assert_eq!((ends, first.ran()[0].1.len()), (vec![None; 3], 3));
+        assert_eq!(first.ran()[0].1[0].ended, Some(PeerTime(0)));
         // A kill in the middle of a line.
         let file = OpenOptions::new().append(true).open(&path);
         file.unwrap().write_all(br#"{"received":"hal"#).unwrap();
@@ -209,6 +246,7 @@ mod tests {
             second.keep_in(path.clone()).unwrap();
             assert_eq!(reports(&second), reports(&first));
             assert_eq!(second.received(), first.received());
+            assert_eq!(second.ran(), first.ran());
             assert_eq!(second.arrivals(), (4, 1));
             let open: Vec<u64> = second.take_up().iter().map(|open| open.seed).collect();
             assert_eq!(open, seeds[1..], "their work goes on as it would have");

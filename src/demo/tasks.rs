@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
+use super::runs::{Run, Runs};
 use super::task_log::{Line, OUTPUT_KEPT, TaskLog};
 use crate::domain::id::{ContextId, MessageId, TaskId};
 use crate::domain::job::message::{Artifact, Message, Part, Role, text_hash};
@@ -97,6 +98,7 @@ struct Store {
     received: BTreeMap<MessageId, Arrivals>,
     /// Messages that are no longer counted one by one: how many, and how many arrivals.
     earlier: (u64, u64),
+    runs: Runs,
     /// How many tasks each text began, by its hash.
     begun: BTreeMap<u64, u64>,
     made: u64,
@@ -139,6 +141,22 @@ impl Tasks {
         self.store().received.iter().map(|(id, arrivals)| (id.clone(), arrivals.times)).collect()
     }
 
+    /// The work on each job, from all callers and over all restarts; of much, the latest.
+    pub fn ran(&self) -> Vec<(Untrusted, Vec<Run>)> {
+        self.store().runs.by_job()
+    }
+
+    /// Notes that the work on a message that makes no task begins. Returns the number of the run.
+    pub fn begin_run(&self, message: &Message, now: PeerTime) -> Option<u64> {
+        let run = Run::new(message, None, now)?;
+        Some(self.store().begin_run(run))
+    }
+
+    /// Notes that the work on a message that made no task has ended.
+    pub fn end_run(&self, number: u64, now: PeerTime) {
+        self.store().end_run(number, now);
+    }
+
     /// How many messages arrived, and how many arrivals repeated an earlier one.
     pub fn arrivals(&self) -> (u64, u64) {
         let store = self.store();
@@ -171,6 +189,10 @@ impl Tasks {
         let seed = seed(text, store.begun.get(&text).copied().unwrap_or(0));
         let open = store.make(message, id, context, now, seed, true);
         store.begin(text);
+        // Before the task, so that a task that is read back has its run.
+        if let Some(run) = Run::new(message, Some(open.report.id.clone()), now) {
+            store.begin_run(run);
+        }
         store.write_task(&open.report.id);
         open
     }
@@ -266,8 +288,11 @@ impl Tasks {
             stored.send(&Frame::End);
             stored.watchers.clear();
         }
-        let seed = stored.seed;
+        let (seed, has_ended) = (stored.seed, stored.report.status.state.is_terminal());
         store.write(|| Line::Event { event: (*event).clone(), seed });
+        if has_ended {
+            store.end_run_of(id, now);
+        }
     }
 
     /// Appends to an output and sends the event.
@@ -457,6 +482,25 @@ impl Store {
         }
     }
 
+    /// Adds a run that begins. Returns its number.
+    fn begin_run(&mut self, run: Run) -> u64 {
+        let number = self.runs.begin(run.clone());
+        self.write(|| Line::Run { number, run });
+        number
+    }
+
+    fn end_run(&mut self, number: u64, now: PeerTime) {
+        if let Some(run) = self.runs.end(number, now).cloned() {
+            self.write(|| Line::Run { number, run });
+        }
+    }
+
+    fn end_run_of(&mut self, task: &TaskId, now: PeerTime) {
+        if let Some(number) = self.runs.of_task(task) {
+            self.end_run(number, now);
+        }
+    }
+
     /// Does what a line of the file says.
     fn replay(&mut self, line: Line) {
         match line {
@@ -469,6 +513,10 @@ impl Store {
                 }
             }
             Line::Event { event: StreamEvent::Status { task: Some(task), status, .. }, .. } => {
+                if let Some(time) = status.timestamp.filter(|_| status.state.is_terminal()) {
+                    // In case the line of its run was not written any more.
+                    self.end_run_of(&task, time);
+                }
                 if let Some(stored) = self.tasks.get_mut(&*task.raw()) {
                     stored.take_status(status);
                 }
@@ -482,6 +530,7 @@ impl Store {
             }
             Line::Event { .. } => {}
             Line::Received { message, times } => self.arrived(message, times),
+            Line::Run { number, run } => self.runs.put(number, run),
             Line::Earlier { messages, arrivals } => self.earlier = (messages, arrivals),
             Line::Begun { text, tasks } => {
                 self.begun.insert(text, tasks);
@@ -525,10 +574,12 @@ impl Store {
         let received = received
             .into_iter()
             .map(|(message, arrivals)| Line::Received { message: message.clone(), times: arrivals.times });
+        let runs = self.runs.all().map(|(number, run)| Line::Run { number, run: run.clone() });
         // After the tasks, which are counted while they are read.
         let begun = self.begun.iter().map(|(text, tasks)| Line::Begun { text: *text, tasks: *tasks });
         std::iter::once(Line::Earlier { messages, arrivals })
             .chain(received)
+            .chain(runs)
             .chain(kept.into_iter().map(StoredTask::line))
             .chain(begun)
     }

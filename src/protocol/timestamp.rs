@@ -24,6 +24,14 @@ pub fn format_micros(micros: i64) -> String {
     }
 }
 
+/// Microseconds since the epoch as `2026-11-22T08:29:14.063680Z`.
+pub fn format_exact(micros: i64) -> String {
+    match Timestamp::from_microsecond(micros) {
+        Ok(time) => format!("{time:.6}"),
+        Err(_) => String::from("1970-01-01T00:00:00.000000Z"),
+    }
+}
+
 /// A point on the engine's clock as `2026-11-22T08:29:14.063Z`.
 pub fn format_at(at: At) -> String {
     format_micros(at.micros())
@@ -46,5 +54,6 @@ mod tests {
             assert_eq!(parse(text), expected, "{text}");
         }
         assert_eq!(format_micros(1_795_336_154_063_680), "2026-11-22T08:29:14.063Z");
+        assert_eq!(format_exact(1_795_336_154_063_680), "2026-11-22T08:29:14.063680Z");
     }
 }

@@ -39,6 +39,7 @@ mod kill;
 mod listing;
 mod metrics;
 mod notify;
+mod once;
 mod printed;
 mod recordings;
 mod registry;

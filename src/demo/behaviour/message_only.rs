@@ -20,7 +20,11 @@ impl OnWire for MessageOnly {
                 return None;
             }
             agent.tasks.count(&message.id);
+            let run = agent.tasks.begin_run(message, agent.now());
             agent.sleep(0.2).await;
+            if let Some(run) = run {
+                agent.tasks.end_run(run, agent.now());
+            }
             let answer = agent.says(&agent.result(message), None, &message.id, 0);
             if !stream {
                 let reply = Reply::Message(Box::new(answer));
