@@ -42,7 +42,7 @@ pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
         "job": job.map(|job| job.id.to_string()),
         "attempt": attempt.id.to_string(),
         "messageId": attempt.message_id.as_ref().map(|id| id.text().line().into_string()),
-        "attemptState": attempt.phase.as_str(),
+        "attemptState": attempt.phase.as_str().replace(' ', "-"),
         "verdict": task.and_then(|task| task.verdict).map(Verdict::as_str),
         "agentSays": task.and_then(agent_says).map(|state| state_name(&state)),
         "cancel": task.and_then(|task| task.cancel).map(CancelMark::as_str),

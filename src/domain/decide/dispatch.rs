@@ -84,9 +84,6 @@ fn send_by_rules(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
         return Err(not_now("a message to a task goes to the agent that has it: name that agent"));
     }
     let mut message = message_of(&new_message_id(turn), &send);
-    if let Target::Skill(skill) = &send.target {
-        message.hints.skill.get_or_insert_with(|| skill.clone());
-    }
     let caller = send.caller.clone().unwrap_or_else(|| turn.operator());
     let fields = MessageFields::of(&message, Some(&caller));
     let choice = routing::choose(turn, &send.target, &fields, &[]);
@@ -123,13 +120,17 @@ fn new_message_id(turn: &mut Turn) -> MessageId {
 
 /// The message that an operator wants to send.
 pub(super) fn message_of(id: &MessageId, send: &Send) -> Message {
+    let wanted = match &send.target {
+        Target::Skill(skill) => Some(skill.clone()),
+        Target::Agent(_) | Target::Tag(_) | Target::Route(_) | Target::Any => None,
+    };
     Message {
         context: send.context.clone(),
         task: send.task.clone(),
         metadata: send.metadata.clone(),
         hints: Hints {
             caller: send.caller.clone(),
-            skill: send.skill.clone(),
+            skill: send.skill.clone().or(wanted),
             parent: send.parent.clone(),
             ..Hints::default()
         },
