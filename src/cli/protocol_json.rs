@@ -102,7 +102,7 @@ fn report(task: &Task, artifacts: Option<Vec<Artifact>>, history: Vec<Message>) 
             Status {
                 state: task.state.clone(),
                 message: noted,
-                timestamp: task.peer_time.or(Some(PeerTime(task.state_since.micros()))),
+                timestamp: task.peer_time.or(Some(PeerTime::from_micros(task.state_since.micros()))),
             },
         )
     }

@@ -70,7 +70,7 @@ impl Agent {
 
     /// Gives the agent `count` tasks that ended within the day before `now`.
     pub fn prefill(&self, count: u64, now: PeerTime) {
-        let at = At::from_micros(now.0);
+        let at = At::from_micros(now.micros());
         let id = |number: u64| {
             let uuid = Rng::new(self.seed ^ number.wrapping_mul(0x9e37_79b9)).uuid(at);
             uuid_text(uuid.as_u128().reverse_bits())
@@ -87,7 +87,7 @@ impl Agent {
     }
 
     pub fn now(&self) -> PeerTime {
-        PeerTime(self.clock.now().micros())
+        PeerTime::from_micros(self.clock.now().micros())
     }
 
     /// The card of a well-behaved agent served at `url`.
@@ -137,7 +137,7 @@ impl Agent {
 
     /// `{"<job>": [{"attempt", "begun", "ended"}]}`: the work on the messages of each job.
     pub fn ran(&self) -> String {
-        let time = |PeerTime(micros)| json::string(&timestamp::format_exact(micros));
+        let time = |time: PeerTime| json::string(&timestamp::format_exact(time.micros()));
         let row = |run: Run| {
             let attempt = run.attempt.map(|attempt| json::string(attempt.raw()));
             json::Writer::new()
@@ -274,7 +274,7 @@ impl Agent {
     fn begin(self: &Arc<Self>, message: Message) -> TaskId {
         let number = self.tasks.made() + 1;
         let mut ids = Rng::new(self.seed ^ text_hash(&message.id.raw()) ^ number);
-        let at = At::from_micros(self.now().0);
+        let at = At::from_micros(self.now().micros());
         let (new, context) = (ids.uuid(at), ids.uuid(at));
         // The random end comes first, so that short forms of ids differ.
         let name = |id: uuid::Uuid| id.as_u128().reverse_bits();

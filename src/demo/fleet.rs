@@ -134,7 +134,7 @@ impl Fleet {
         }
         let places = agents.iter().map(|agent| (agent.agent.part.name.clone(), agent.url.clone())).collect();
         let delivery = tokio::spawn(deliver(messages, places, clock.clone())).abort_handle();
-        let began = PeerTime(if folder.is_some() { progress.began } else { now });
+        let began = PeerTime::from_micros(if folder.is_some() { progress.began } else { now });
         Ok(Self { agents, outgoing: sender, delivery, folder, clock, began, moved })
     }
 

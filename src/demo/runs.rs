@@ -99,7 +99,7 @@ mod tests {
             job: job.into(),
             attempt: None,
             task: Some(TaskId::from(format!("t-{at}").as_str())),
-            begun: PeerTime(at),
+            begun: PeerTime::from_micros(at),
             ended: None,
         };
         for (at, job) in (0..).zip(["b", "a", "b"]) {
@@ -107,10 +107,14 @@ mod tests {
         }
         let first = runs.of_task(&TaskId::from("t-0")).unwrap();
         for at in [7, 8] {
-            assert_eq!(runs.end(first, PeerTime(at)).unwrap().ended, Some(PeerTime(7)), "an end stays");
+            assert_eq!(
+                runs.end(first, PeerTime::from_micros(at)).unwrap().ended,
+                Some(PeerTime::from_micros(7)),
+                "an end stays"
+            );
         }
         let times = |runs: Vec<Run>| -> Vec<_> {
-            runs.into_iter().map(|run| (run.begun.0, run.ended.map(|ended| ended.0))).collect()
+            runs.into_iter().map(|run| (run.begun.micros(), run.ended.map(|ended| ended.micros()))).collect()
         };
         let list = runs.by_job().into_iter().map(|(job, runs)| format!("{} {:?}", job.raw(), times(runs)));
         assert_eq!(list.collect::<Vec<_>>(), ["b [(0, Some(7)), (2, None)]", "a [(1, None)]"]);
@@ -118,6 +122,9 @@ mod tests {
             runs.begin(run("c", at));
         }
         assert_eq!(runs.all().count(), KEPT / 2);
-        assert_eq!(runs.all().last().map(|(number, run)| (number, run.begun.0)), Some((10_000, 10_000)));
+        assert_eq!(
+            runs.all().last().map(|(number, run)| (number, run.begun.micros())),
+            Some((10_000, 10_000))
+        );
     }
 }

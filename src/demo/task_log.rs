@@ -56,8 +56,8 @@ impl Line {
                 let writer = Writer::new().text("job", job.raw()).raw("run", &number(place));
                 let writer = writer.maybe("attempt", attempt.as_ref().map(|attempt| attempt.raw()));
                 let writer = writer.maybe("task", task.as_ref().map(TaskId::raw));
-                let writer = writer.raw("began", &begun.0.to_string());
-                writer.maybe_raw("ended", ended.map(|ended| ended.0.to_string()).as_deref()).end()
+                let writer = writer.raw("began", &begun.micros().to_string());
+                writer.maybe_raw("ended", ended.map(|ended| ended.micros().to_string()).as_deref()).end()
             }
             Self::Earlier { messages, arrivals } => {
                 Writer::new().raw("earlier", &number(messages)).raw("arrivals", &number(arrivals)).end()
@@ -94,8 +94,8 @@ impl Line {
                 job,
                 attempt: object.untrusted("attempt"),
                 task: object.untrusted("task").map(TaskId::from),
-                begun: PeerTime(object.number("began")?),
-                ended: object.number("ended").map(PeerTime),
+                begun: PeerTime::from_micros(object.number("began")?),
+                ended: object.number("ended").map(PeerTime::from_micros),
             };
             return Some(Self::Run { number: number("run")?, run });
         }
@@ -190,7 +190,7 @@ mod tests {
 
     /// A task with a life behind it, in the state that it has reached.
     fn live(tasks: &Tasks, number: u32, text: &str, until: TaskState) -> u64 {
-        let now = PeerTime(i64::from(number) * 1_000_000);
+        let now = PeerTime::from_micros(i64::from(number) * 1_000_000);
         let message = message(number, text);
         tasks.count(&message.id);
         let seed = |text: u64, before: u64| text ^ before;
@@ -229,15 +229,15 @@ mod tests {
             .map(|(state, number)| live(&first, number, "the same", state))
             .collect();
         first.count(&message(0, "").id);
-        for ended in [Some(PeerTime(8)), None] {
-            let run = first.begin_run(&message(0, ""), PeerTime(7)).unwrap();
+        for ended in [Some(PeerTime::from_micros(8)), None] {
+            let run = first.begin_run(&message(0, ""), PeerTime::from_micros(7)).unwrap();
             if let Some(ended) = ended {
                 first.end_run(run, ended);
             }
         }
         let ends: Vec<_> = first.ran().iter().map(|(_, runs)| runs.last().unwrap().ended).collect();
         assert_eq!((ends, first.ran()[0].1.len()), (vec![None; 3], 3));
-        assert_eq!(first.ran()[0].1[0].ended, Some(PeerTime(0)));
+        assert_eq!(first.ran()[0].1[0].ended, Some(PeerTime::from_micros(0)));
         // A kill in the middle of a line.
         let file = OpenOptions::new().append(true).open(&path);
         file.unwrap().write_all(br#"{"received":"hal"#).unwrap();
@@ -280,7 +280,8 @@ mod tests {
         let path = dir.path().join("maps.jsonl");
         let tasks = Tasks::default();
         tasks.keep_in(path.clone()).unwrap();
-        let open = tasks.open(&message(1, "a map"), "t".into(), "c".into(), PeerTime(0), |_, _| 0);
+        let open =
+            tasks.open(&message(1, "a map"), "t".into(), "c".into(), PeerTime::from_micros(0), |_, _| 0);
         for number in 0..20 {
             tasks.chunk(&open.report.id, "map.txt", &"x".repeat(OUTPUT_KEPT / 2), number > 0, false);
         }

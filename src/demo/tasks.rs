@@ -243,7 +243,11 @@ impl Tasks {
             let ago = i64::try_from(DAY.unsigned_abs() / (count + 1) * (count - number)).unwrap_or(0);
             let state = if number % 50 == 49 { TaskState::Failed } else { TaskState::Completed };
             if let Some(stored) = store.tasks.get_mut(&*open.report.id.raw()) {
-                stored.take_status(Status { state, message: None, timestamp: Some(PeerTime(now.0 - ago)) });
+                stored.take_status(Status {
+                    state,
+                    message: None,
+                    timestamp: Some(PeerTime::from_micros(now.micros() - ago)),
+                });
             }
         }
     }

@@ -1,38 +1,73 @@
 //! Points in time on the engine's clock, and times that peers claim.
 
+use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 use std::time::Duration;
+
+/// Microseconds since the Unix epoch, held so that an `Option` of them takes no more room: an engine has a million tasks,
+/// each with several times that may be unknown. The earliest number that an `i64` has is held as the next one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Micros(NonZeroU64);
+
+impl Micros {
+    /// The sign bit: with it flipped, unsigned numbers have the order of the signed ones.
+    const SIGN: u64 = 1 << 63;
+
+    const fn new(micros: i64) -> Self {
+        match NonZeroU64::new(micros.cast_unsigned() ^ Self::SIGN) {
+            Some(held) => Self(held),
+            None => Self(NonZeroU64::MIN),
+        }
+    }
+
+    const fn get(self) -> i64 {
+        (self.0.get() ^ Self::SIGN).cast_signed()
+    }
+}
+
+impl fmt::Debug for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
 
 /// Microseconds since the Unix epoch on the engine's clock: wall time at start plus boot time since.
 ///
 /// Never decreases, and no decision compares it with a [`PeerTime`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct At(i64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct At(Micros);
+
+impl Default for At {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
 
 impl At {
     /// The start of the epoch; earlier than every real point in time.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self::from_micros(0);
     /// Later than every real point in time.
-    pub const NEVER: Self = Self(i64::MAX);
+    pub const NEVER: Self = Self::from_micros(i64::MAX);
 
     /// A point from microseconds since the Unix epoch.
     pub const fn from_micros(micros: i64) -> Self {
-        Self(micros)
+        Self(Micros::new(micros))
     }
 
     /// Microseconds since the Unix epoch.
     pub const fn micros(self) -> i64 {
-        self.0
+        self.0.get()
     }
 
     /// Whole milliseconds since the Unix epoch.
     pub const fn millis(self) -> i64 {
-        self.0.div_euclid(1000)
+        self.micros().div_euclid(1000)
     }
 
     /// The time from `earlier` until this point; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        Duration::from_micros(u64::try_from(self.micros().saturating_sub(earlier.micros())).unwrap_or(0))
     }
 }
 
@@ -40,7 +75,7 @@ impl Add<Duration> for At {
     type Output = Self;
     fn add(self, by: Duration) -> Self {
         let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(by))
+        Self::from_micros(self.micros().saturating_add(by))
     }
 }
 
@@ -48,7 +83,7 @@ impl Sub<Duration> for At {
     type Output = Self;
     fn sub(self, by: Duration) -> Self {
         let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_sub(by))
+        Self::from_micros(self.micros().saturating_sub(by))
     }
 }
 
@@ -56,13 +91,23 @@ impl Sub<Duration> for At {
 ///
 /// Only for display and for measuring the skew between two clocks: a peer's clock may show anything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct PeerTime(pub i64);
+pub struct PeerTime(Micros);
 
 impl PeerTime {
+    /// A time from microseconds since the Unix epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(Micros::new(micros))
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn micros(self) -> i64 {
+        self.0.get()
+    }
+
     /// The time this much earlier, at least the lowest one that there is.
     #[must_use]
     pub fn before(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+        Self::from_micros(self.micros().saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -109,4 +154,25 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         rest = &rest[letters..];
     }
     if total.is_zero() { Err(fault()) } else { Ok(total) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_keep_their_numbers_and_order_and_an_option_takes_no_more_room() {
+        let numbers = [i64::MIN + 1, -1_000_001, -1, 0, 1, 1_795_336_154_063_680, i64::MAX];
+        for pair in numbers.windows(2) {
+            assert!(At::from_micros(pair[0]) < At::from_micros(pair[1]), "{pair:?}");
+        }
+        for number in numbers {
+            assert_eq!(At::from_micros(number).micros(), number);
+            assert_eq!(PeerTime::from_micros(number).micros(), number);
+        }
+        assert_eq!(At::from_micros(i64::MIN).micros(), i64::MIN + 1);
+        assert_eq!(At::default(), At::ZERO);
+        assert_eq!(size_of::<Option<At>>(), 8);
+        assert_eq!(size_of::<Option<PeerTime>>(), 8);
+    }
 }

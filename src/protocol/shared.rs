@@ -92,5 +92,5 @@ pub(super) fn id_text(text: Option<&Untrusted>) -> Option<&str> {
 
 /// A time as servers write it.
 pub(super) fn time_text(time: Option<PeerTime>) -> Option<String> {
-    time.map(|PeerTime(micros)| timestamp::format_micros(micros))
+    time.map(|time| timestamp::format_micros(time.micros()))
 }

@@ -13,7 +13,7 @@ pub fn parse(text: &str) -> Option<PeerTime> {
         let civil: jiff::civil::DateTime = text.parse().ok()?;
         civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
     })?;
-    Some(PeerTime(parsed.as_microsecond()))
+    Some(PeerTime::from_micros(parsed.as_microsecond()))
 }
 
 /// Microseconds since the epoch as `2026-11-22T08:29:14.063Z`.
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn peers_write_time_in_many_ways() {
-        let at = Some(PeerTime(1_795_336_154_063_680));
+        let at = Some(PeerTime::from_micros(1_795_336_154_063_680));
         for (text, expected) in [
             ("2026-11-22T08:29:14.063680Z", at),
             ("2026-11-22T09:29:14.063680+01:00", at),

@@ -67,7 +67,7 @@ impl Agent {
         let time = match self.lists {
             Lists::Timeless => None,
             Lists::SubmittedLast if toy.state == TaskState::Submitted => None,
-            _ => Some(PeerTime(toy.changed.micros())),
+            _ => Some(PeerTime::from_micros(toy.changed.micros())),
         };
         TaskReport::new(&*toy.id, Status { state: toy.state.clone(), message: None, timestamp: time })
     }

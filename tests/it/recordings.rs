@@ -181,7 +181,7 @@ fn normalise(value: &mut Value) {
             for (key, member) in map.iter_mut() {
                 if key == "timestamp" {
                     let text = member.as_str().unwrap_or_default();
-                    let time = quarterdeck::protocol::timestamp::parse(text).map(|time| time.0 / 1000);
+                    let time = quarterdeck::protocol::timestamp::parse(text).map(|time| time.micros() / 1000);
                     *member = time.map_or(Value::Null, Value::from);
                 }
                 normalise(member);

@@ -539,7 +539,7 @@ pub(super) fn task_ended(
 
 /// Compares an agent's clock with ours, by its time of something that happened just now.
 pub(super) fn clock_seen(turn: &mut Turn, key: AgentKey, reported: crate::domain::time::PeerTime) {
-    let ahead = (reported.0 - turn.at.micros()) / 1000;
+    let ahead = (reported.micros() - turn.at.micros()) / 1000;
     turn.agent_live(key).evidence.clock(ahead);
 }
 

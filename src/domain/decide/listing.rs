@@ -145,7 +145,7 @@ fn adopt_next(turn: &mut Turn, agent: AgentKey) {
         listing.listed_at = at;
         return schedule(turn, agent);
     };
-    let after = state.is_terminal().then(|| PeerTime((at - ENDED_WITHIN).micros()));
+    let after = state.is_terminal().then(|| PeerTime::from_micros((at - ENDED_WITHIN).micros()));
     let query = ListQuery { state: Some(state), after, history: true, ..ListQuery::default() };
     order_list(turn, agent, ListReason::Adopt, query);
 }
@@ -344,7 +344,8 @@ fn is_adopted(listing: &Listing, why: &ListReason, report: &TaskReport, now: At)
     // If nothing has changed for longer than this, older tasks have been seen, and may have been forgotten since.
     let is_recent = now.since(listing.listed_at) < WHOLE_EVERY + STORED_WITHIN;
     let late = if is_recent { STORED_WITHIN } else { Duration::ZERO };
-    let until = until.map_or(PeerTime((now - ENDED_WITHIN).micros()), |until| until.before(late));
+    let until =
+        until.map_or(PeerTime::from_micros((now - ENDED_WITHIN).micros()), |until| until.before(late));
     !report.status.state.is_terminal() || report.status.timestamp.is_none_or(|time| time > until)
 }
 

@@ -57,7 +57,7 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
             // For tasks sent by others, the agent's own clock knows both ends better than we do.
             let by_agent =
                 turn.watch(key).peer_began.zip(*peer_time).filter(|_| !ours).and_then(|(from, to)| {
-                    u64::try_from(to.0.saturating_sub(from.0)).ok().map(Duration::from_micros)
+                    u64::try_from(to.micros().saturating_sub(from.micros())).ok().map(Duration::from_micros)
                 });
             ended(turn, key, state, Some(by_agent.unwrap_or(at.since(created))));
         }

@@ -256,7 +256,7 @@ impl Fleet {
                 self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(events)) });
             }
             Event::Clock(agent, ahead) => {
-                let reported = PeerTime(self.now.micros() + ahead * 1000);
+                let reported = PeerTime::from_micros(self.now.micros() + ahead * 1000);
                 self.status(agent, TaskState::InputRequired, "", Some(reported));
                 self.status(agent, TaskState::Working, "", None);
             }

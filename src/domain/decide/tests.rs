@@ -390,7 +390,7 @@ fn a_send_that_was_not_saved_is_not_counted() {
 /// A task that somebody else sent is shown with its agent's own words and time, where the agent gives them.
 #[test]
 fn a_found_task_has_the_question_and_the_time_of_its_status() {
-    let ago = |rig: &Rig, seconds: i64| Some(PeerTime(rig.now.micros() - seconds * 1_000_000));
+    let ago = |rig: &Rig, seconds: i64| Some(PeerTime::from_micros(rig.now.micros() - seconds * 1_000_000));
     let question = |id: &str| Message::new(id, Role::Agent, vec![Part::text("which city?")]);
     // The status' time in seconds before the listing, and the state's age and whether it is that of the finding.
     for (timestamp, age, found) in [(Some(480), 480, false), (None, 0, true), (Some(-60), 0, false)] {
@@ -422,7 +422,7 @@ fn a_found_task_has_the_question_and_the_time_of_its_status() {
             let seen = AttemptFact::StateSeen {
                 state,
                 context: None,
-                peer_time: Some(PeerTime(rig.now.micros())),
+                peer_time: Some(PeerTime::from_micros(rig.now.micros())),
                 via: Via::Get,
                 raw: None,
             };
@@ -445,7 +445,7 @@ fn a_found_task_has_the_question_and_the_time_of_its_status() {
     };
     let known = attempt.since();
     if let Some(task) = &mut attempt.task {
-        task.peer_time = Some(PeerTime(1_000_000));
+        task.peer_time = Some(PeerTime::from_micros(1_000_000));
     }
     assert_eq!(attempt.since(), known, "one of ours");
     attempt.message_id = None;

@@ -240,7 +240,7 @@ const FIRST_A2A: At = At::from_micros(1_735_689_600_000_000);
 
 /// A time by an agent's clock, if it can be one.
 fn by_agent(time: Option<PeerTime>) -> Option<At> {
-    time.map(|time| At::from_micros(time.0)).filter(|at| *at >= FIRST_A2A)
+    time.map(|time| At::from_micros(time.micros())).filter(|at| *at >= FIRST_A2A)
 }
 
 impl Attempt {

@@ -227,11 +227,11 @@ impl Record for At {
 
 impl Record for PeerTime {
     fn put_into(&self, out: &mut String) {
-        let _infallible = write!(out, "{}", self.0);
+        let _infallible = write!(out, "{}", self.micros());
     }
 
     fn get(raw: &str) -> Option<Self> {
-        raw.parse().ok().map(Self)
+        raw.parse().ok().map(Self::from_micros)
     }
 }
 
