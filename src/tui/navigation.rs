@@ -128,7 +128,7 @@ pub(super) fn go_to_reference(model: &mut Model, wanted: &str) {
             let nearest = commands::nearest(&model.context, wanted);
             let nearest = nearest.map(|word| format!("; nearest: {word}")).unwrap_or_default();
             let wanted = Untrusted::from(wanted).shortened(60);
-            model.say(Role::Warn, format!("no command, agent, task, job or problem {wanted}{nearest}"));
+            model.say(Role::Warn, format!("no command, agent, task, job or problem \"{wanted}\"{nearest}"));
         }
     }
 }

@@ -277,8 +277,11 @@ fn on_paste(model: &mut Model, text: &str) {
     if !taken {
         let [command, filter, new] =
             [Action::Command, Action::Filter, Action::New].map(|action| model.context.key(action));
-        let text = format!("pasted text is not used here; paste it after {command}, {filter} or {new}");
-        model.say(Role::Warn, text);
+        let fields = match model.info().read_only {
+            true => format!("{command} or {filter}"),
+            false => format!("{command}, {filter} or {new}"),
+        };
+        model.say(Role::Warn, format!("pasted text is not used here; paste it after {fields}"));
     }
 }
 

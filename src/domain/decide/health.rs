@@ -346,7 +346,8 @@ fn judge(turn: &mut Turn, key: AgentKey) {
     if was_down {
         live.evidence.end_outage();
     }
-    let suspected = live.failed_probes > 0 || live.failed_checks > 0;
+    // The agent is judged again when the probe that is under way has answered.
+    let suspected = live.probe.is_some() || live.failed_probes > 0 || live.failed_checks > 0;
     let degraded = live.evidence.judge(at, &rules, suspected);
     let (health, cause) = if let Some(login) = &live.login {
         (Health::LoginNeeded, Some(login.clone()))
@@ -455,14 +456,19 @@ fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
         | Cause::Dns(_)
         | Cause::Unreachable(_)
         | Cause::Tls(_) => {
-            note_outcome(turn, key, false);
-            // A failed connection is only a suspicion; a probe and a check of the interface decide.
+            // A failed connection is only a suspicion; a probe and a check of the interface decide. Once one of them has
+            // failed, the next is due after a pause: many calls that fail at once are one sign, not many.
             if turn.health(key) != Health::Down {
-                probe(turn, key);
-                if !matches!(pending.call, PendingCall::Check) {
+                let live = turn.agent_live(key);
+                let (card, interface) = (live.failed_probes == 0, live.failed_checks == 0);
+                if card {
+                    probe(turn, key);
+                }
+                if interface && !matches!(pending.call, PendingCall::Check) {
                     check(turn, key);
                 }
             }
+            note_outcome(turn, key, false);
         }
         Cause::Login { .. } => {
             turn.agent_live(key).last_activity = at;

@@ -55,6 +55,24 @@ fn a_failed_probe_is_repeated_or_believed_depending_on_its_cause() {
 }
 
 #[test]
+fn calls_that_fail_before_the_first_probe_has_failed_belong_to_the_outage() {
+    // Calls take longer than the pause between the reads, so all have failed when the probe does.
+    let refused = [
+        vec![
+            (0, Event::Send(0, "a")),
+            (1000, Event::Latency(0, 100)),
+            (1000, Event::Conduct(0, Conduct::Refuses)),
+        ],
+        every(1000, 10, 5, &Event::Read(0)),
+    ]
+    .concat();
+    for until in (1040..1200).step_by(10) {
+        check(vec![("five reads were refused", refused.clone(), until, &[])]);
+    }
+    check(vec![("the third probe was refused", refused, 4500, &[AgentDown])]);
+}
+
+#[test]
 fn an_agent_whose_card_was_never_readable_offers_no_interface() {
     let mut fleet = Fleet::new(1, rules());
     fleet.play(&[], 0);

@@ -300,6 +300,22 @@ pub enum ProblemAct {
     Unmute,
 }
 
+/// What is wrong with an agent, and how many of its tasks that puts at risk.
+pub fn with_risk(text: &str, live: u32) -> String {
+    let tasks = if live == 1 { "task" } else { "tasks" };
+    format!("{text}; {live} {tasks} at risk")
+}
+
+/// The same without the number, for a place that shows it beside the text.
+pub fn without_risk(text: &str) -> &str {
+    match text.rsplit_once("; ") {
+        Some((what, risk)) if risk.ends_with("at risk") && risk.starts_with(|c: char| c.is_ascii_digit()) => {
+            what
+        }
+        _ => text,
+    }
+}
+
 impl Problem {
     /// The word in JSON: `open`, `taken`, `muted` or `over`.
     pub fn state(&self) -> &'static str {
@@ -362,5 +378,23 @@ impl Kind {
             }
             _ => attempt.is_live() || attempt.is_doubtful(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_told_with_and_without_its_risk() {
+        for (text, live, told) in [
+            ("is down: refused", 1, "is down: refused; 1 task at risk"),
+            ("is degraded: slow; 3 of 9", 20, "is degraded: slow; 3 of 9; 20 tasks at risk"),
+        ] {
+            assert_eq!(with_risk(text, live), told);
+            assert_eq!(without_risk(told), text);
+            assert_eq!(without_risk(text), text);
+        }
+        assert_eq!(without_risk("said; nothing is at risk"), "said; nothing is at risk");
     }
 }

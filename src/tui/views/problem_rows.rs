@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::id::ProblemKey;
-use crate::domain::problem::Problem;
 use crate::domain::problem::diagnosis::{self, Impact};
+use crate::domain::problem::{Problem, without_risk};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::context::Context;
@@ -138,7 +138,8 @@ impl Rows for ProblemRows {
         Row {
             mark,
             cells: ProblemColumn::cells(|column| match column {
-                ProblemColumn::Problem => span(headline(&ctx.snapshot, problem), plain),
+                // The column beside it says how many are at risk.
+                ProblemColumn::Problem => span(without_risk(&headline(&ctx.snapshot, problem)), plain),
                 ProblemColumn::Began => span(ctx.clocks.second(problem.since, ctx.now), plain),
                 ProblemColumn::Age => span(canvas.coarse_age(problem.since), plain),
                 ProblemColumn::Impact => span(self.impact_words(&ctx.snapshot, key, problem), plain),

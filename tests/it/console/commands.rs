@@ -78,9 +78,9 @@ fn the_command_line_runs_what_is_meant() {
 #[test]
 fn the_command_line_says_what_there_is() {
     for (typed, said) in [
-        ("probelms", "no command, agent, task, job or problem probelms; nearest: problems"),
+        ("probelms", "no command, agent, task, job or problem \"probelms\"; nearest: problems"),
         ("cashier-3x", "nearest: cashier-"),
-        ("zzzzzzzz", "no command, agent, task, job or problem zzzzzzzz"),
+        ("zzzzzzzz", "no command, agent, task, job or problem \"zzzzzzzz\""),
         ("logs", "no logs are collected; i raw JSON, :wire requests and events"),
         ("traces", "no traces are collected"),
         ("fleet_nowhere", "no fleet nowhere; there are prod-eu, staging"),

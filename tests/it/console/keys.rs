@@ -268,7 +268,7 @@ fn ids_names_and_links_can_be_followed() {
     }
     let mut console = Console::new(120, 40);
     console.press(": \"nowhere\" enter");
-    assert!(console.last_line().contains("no command, agent, task, job or problem nowhere"));
+    assert!(console.last_line().contains("no command, agent, task, job or problem \"nowhere\""));
 }
 
 #[test]

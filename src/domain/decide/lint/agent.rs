@@ -7,7 +7,7 @@ use crate::domain::decide::lint::{Finding, groups};
 use crate::domain::decide::live::AgentLive;
 use crate::domain::decide::turn::Turn;
 use crate::domain::id::AgentKey;
-use crate::domain::problem::{Kind, Subject};
+use crate::domain::problem::{Kind, Subject, with_risk};
 use crate::domain::time::At;
 
 pub(super) const KINDS: &[Kind] = &[
@@ -125,8 +125,7 @@ fn health(agent: &Agent) -> Option<Finding> {
     };
     let at_risk = matches!(agent.health, Health::Down | Health::Degraded);
     if at_risk && agent.counts.live > 0 {
-        let tasks = if agent.counts.live == 1 { "task" } else { "tasks" };
-        text.push_str(&format!("; {} {tasks} at risk", agent.counts.live));
+        text = with_risk(&text, agent.counts.live);
     }
     Some(Finding { kind, text, next: cause.map_or("look at the agent", |cause| cause.next_step()).into() })
 }
