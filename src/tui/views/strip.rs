@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 
 use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AttemptId, JobKey};
-use crate::domain::job::{Attempt, Job};
+use crate::domain::job::Job;
 use crate::domain::metrics::percentages;
 use crate::domain::time::At;
 use crate::tui::context::Context;
@@ -68,11 +68,6 @@ fn periods(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> Ve
     all
 }
 
-/// When an attempt ended; a task that was found after its end ended when it was found.
-fn ended(attempt: &Attempt) -> Option<At> {
-    attempt.ended().map(|at| at.max(attempt.created))
-}
-
 /// One bar.
 struct Bar {
     label: String,
@@ -90,13 +85,13 @@ fn bars(ctx: &Context, job: &Job, followed: &FollowedJob, children: &[JobKey]) -
     };
     let mut all = Vec::new();
     for (_, attempt) in attempts(ctx, job) {
-        let end = ended(attempt);
+        let end = attempt.ended();
         let label = states::attempt(attempt, glyphs);
         let until = end.unwrap_or(ctx.now);
         all.push(Bar {
             label: format!("{} {}", attempt.number, name(attempt.agent)),
-            took: precise(until.since(attempt.created)),
-            periods: periods(followed, attempt.id, attempt.created, until),
+            took: precise(until.since(attempt.began())),
+            periods: periods(followed, attempt.id, attempt.began(), until),
             end: Some(if end.is_some() {
                 span(label.mark, label.role)
             } else {
@@ -108,13 +103,13 @@ fn bars(ctx: &Context, job: &Job, followed: &FollowedJob, children: &[JobKey]) -
     for child in children {
         let Some(child) = ctx.snapshot.jobs.get(*child) else { continue };
         let Some((_, attempt)) = attempts(ctx, child).last() else { continue };
-        let end = ended(attempt);
+        let end = attempt.ended();
         let label = states::attempt(attempt, glyphs);
         let until = end.unwrap_or(ctx.now);
         all.push(Bar {
             label: format!("  {}", name(attempt.agent)),
-            took: precise(until.since(attempt.created)),
-            periods: vec![Period { from: attempt.created, until, holder: Holder::Agent }],
+            took: precise(until.since(attempt.began())),
+            periods: vec![Period { from: attempt.began(), until, holder: Holder::Agent }],
             end: Some(if end.is_some() {
                 span(label.mark, label.role)
             } else {
@@ -139,8 +134,8 @@ pub fn shares(ctx: &Context, job: &Job, followed: &FollowedJob) -> Vec<Span> {
     for (_, attempt) in attempts(ctx, job) {
         let agent = ctx.snapshot.agents.get(attempt.agent);
         let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
-        let end = ended(attempt).unwrap_or(ctx.now);
-        for period in periods(followed, attempt.id, attempt.created, end) {
+        let end = attempt.ended().unwrap_or(ctx.now);
+        for period in periods(followed, attempt.id, attempt.began(), end) {
             let took = period.until.since(period.from);
             all += took;
             let who = match period.holder {
@@ -177,7 +172,9 @@ pub fn draw(
     let bars = bars(ctx, job, followed, children);
     let end = bars.iter().flat_map(|bar| &bar.periods).map(|period| period.until).max();
     let (Some(end), true) = (end, area.width > 40) else { return };
-    let begun = job.created;
+    // A task that was found had begun before.
+    let begins = bars.iter().flat_map(|bar| &bar.periods).map(|period| period.from);
+    let begun = begins.fold(job.created, At::min);
     let whole = u128::from(u64::try_from(end.since(begun).as_micros()).unwrap_or(u64::MAX)).max(1);
     let (label, took) = (16, 8);
     let room = area.width - label - took - 1;
