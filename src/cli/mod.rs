@@ -116,7 +116,7 @@ async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Resu
         Some(Command::Metrics(args)) => metrics::run(global, args, out).await,
         Some(Command::Problems(args)) => problems::run(global, args, out).await,
         Some(Command::Drain(args)) => drain::run(global, *args, out).await,
-        Some(Command::Queue) => queue::run(global, out).await,
+        Some(Command::Queue(args)) => queue::run(global, args, out).await,
         Some(Command::Breaker(args)) => breaker::run(global, args, out).await,
         Some(Command::Note(args)) => handover::note(global, args, out).await,
         Some(Command::Handover(args)) => handover::run(global, args, out).await,

@@ -7,7 +7,7 @@ use crate::domain::id::AttemptKey;
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Artifact, Content, Message, Part, Role};
 use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState, Verdict};
-use crate::domain::job::{Attempt, Phase, Task};
+use crate::domain::job::{Attempt, Job, Phase, Task};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
@@ -181,6 +181,60 @@ pub fn message(message: &Message) -> Value {
 /// An event of a stream as 1.0 writes it.
 pub fn event(event: &StreamEvent) -> Value {
     parsed(&wire().encode_event(event))
+}
+
+/// All attempts of a job, in order, with why each was sent and which one won; `None` of a job with one alone.
+pub fn attempts(snapshot: &Snapshot, job: &Job) -> Option<Value> {
+    if job.attempts.len() < 2 {
+        return None;
+    }
+    let rows = job.attempts.iter().filter_map(|key| snapshot.attempts.get(*key));
+    let row = |attempt: &Attempt| {
+        json!({
+            "number": attempt.number,
+            "attempt": attempt.id.to_string(),
+            "agent": snapshot.agents.get(attempt.agent).map(|agent| agent.name.line().into_string()),
+            "task": attempt.task.as_ref().map(|task| task.id.to_string()),
+            "state": attempt.task.as_ref().map(|task| state_name(&task.state)),
+            "attemptState": attempt.phase.as_str().replace(' ', "-"),
+            "cancel": attempt.task.as_ref().and_then(|task| task.cancel).map(CancelMark::as_str),
+            "sentAs": sent_as(job, attempt.number).0,
+            "reason": sent_as(job, attempt.number).1,
+            "won": job.race().is_some_and(|race| race.won == Some(attempt.number)),
+        })
+    };
+    Some(rows.map(row).collect())
+}
+
+/// Whether an attempt is the first one, follows another one or runs beside it, and why it does.
+fn sent_as(job: &Job, number: u16) -> (&'static str, Option<String>) {
+    match job.raced(number) {
+        Some(why) => (why.as_str(), Some(why.to_string())),
+        None if number == 1 => ("first", None),
+        None => ("again", None),
+    }
+}
+
+/// Prints the attempts of a job with several, one a line.
+pub fn print_attempts(out: &mut Printer, snapshot: &Snapshot, job: &Job) {
+    if job.attempts.len() < 2 {
+        return;
+    }
+    for attempt in job.attempts.iter().filter_map(|key| snapshot.attempts.get(*key)) {
+        let agent = snapshot.agents.get(attempt.agent);
+        let agent = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
+        let state = match &attempt.task {
+            Some(task) => task.state.word(),
+            None => attempt.phase.as_str().to_owned(),
+        };
+        let won = job.race().is_some_and(|race| race.won == Some(attempt.number));
+        let words = [
+            Some(format!("{} at {agent}: {state}", attempt.number)),
+            won.then(|| "won".to_owned()),
+            sent_as(job, attempt.number).1,
+        ];
+        out.field("Attempt", words.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    }
 }
 
 /// An attempt without a known task.

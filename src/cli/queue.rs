@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::Global;
+use super::args::{Global, Queue as Args, QueueCommand, Requeue};
 use super::output::{Failure, Printer, table};
+use super::reroute::{self, How};
 use super::session::{Session, Setup, stored};
 use super::task::as_of;
 use crate::domain::job::Job;
@@ -18,8 +19,11 @@ use crate::protocol::timestamp;
 /// Dead letters that are shown, newest first: of many, the last ones say what is wrong now.
 const DEAD_LETTERS: usize = 1000;
 
-pub(super) async fn run(global: &Global, out: &mut Printer) -> Result<ExitCode, Failure> {
+pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
+    if let Some(QueueCommand::Retry(Requeue { job, to, why, timeout })) = args.act {
+        return reroute::run(setup, &job, How::Requeue { to, why }, timeout, out).await;
+    }
     let session = Session::running(&setup).await?;
     let snapshot = match &session {
         Some(session) => session.handle.snapshot(),
@@ -109,6 +113,7 @@ fn dead_json(snapshot: &Snapshot, job: &Job, plan: &Plan) -> Value {
         "route": route_words(snapshot, plan),
         "cause": plan.dead.as_ref().map(ToString::to_string),
         "since": timestamp::format_at(job.created),
+        "ended": plan.ended.map(timestamp::format_at),
         "attempts": job.attempts.len(),
     })
 }

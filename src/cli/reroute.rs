@@ -1,4 +1,5 @@
-//! `task retry` and `task reroute`: another attempt of a job, after the last one ended or instead of a live one.
+//! `task retry`, `task reroute`, `task race` and `queue retry`: another attempt of a job, after the last one ended, instead
+//! of a live one or beside it.
 
 use std::process::ExitCode;
 
@@ -11,9 +12,10 @@ use super::uncertain;
 use super::watched_task::WatchedTask;
 use crate::config::nearest;
 use crate::domain::agent::Health;
-use crate::domain::id::{AgentId, AttemptId, JobId};
+use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::Phase;
+use crate::domain::job::carry::{Carry, CarryContext, CarryHistory};
 use crate::domain::job::detail::Detail;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -22,21 +24,79 @@ use crate::domain::text::Untrusted;
 const FIND: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What to do with a job.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(super) enum How {
     /// Try it again.
-    Retry,
+    Retry(Again),
     /// Move it.
-    Reroute,
+    Reroute(Again),
+    /// Send another attempt beside its live one.
+    Race {
+        /// The agent; none lets the router choose.
+        to: Option<String>,
+        /// The reason.
+        why: String,
+    },
+    /// Try a dead letter again.
+    Requeue {
+        /// The agent; none lets the router choose.
+        to: Option<String>,
+        /// The reason.
+        why: Option<String>,
+    },
 }
 
-pub(super) async fn run(setup: Setup, how: How, args: Again, out: &mut Printer) -> Result<ExitCode, Failure> {
+impl How {
+    /// The agent that is named.
+    fn to(&self) -> Option<&str> {
+        match self {
+            Self::Retry(Again { to, .. }) | Self::Reroute(Again { to, .. }) => to.as_deref(),
+            Self::Race { to, .. } | Self::Requeue { to, .. } => to.as_deref(),
+        }
+    }
+
+    fn why(&self) -> Option<Untrusted> {
+        match self {
+            Self::Retry(Again { why, .. }) | Self::Reroute(Again { why, .. }) | Self::Requeue { why, .. } => {
+                why.as_deref().map(Untrusted::from)
+            }
+            Self::Race { why, .. } => Some(why.as_str().into()),
+        }
+    }
+
+    /// What is taken along.
+    fn carry(&self) -> Carry {
+        match self {
+            Self::Retry(again) | Self::Reroute(again) => Carry {
+                context: match again.context.as_deref() {
+                    Some("same") => CarryContext::Same,
+                    Some(_) => CarryContext::New,
+                    None => CarryContext::Given,
+                },
+                history: match &*again.carry {
+                    "references" => CarryHistory::References,
+                    "content" => CarryHistory::Content,
+                    _ => CarryHistory::None,
+                },
+            },
+            Self::Race { .. } | Self::Requeue { .. } => Carry::default(),
+        }
+    }
+}
+
+pub(super) async fn run(
+    setup: Setup,
+    id: &str,
+    how: How,
+    timeout: Option<std::time::Duration>,
+    out: &mut Printer,
+) -> Result<ExitCode, Failure> {
     if setup.read_only {
         return Err(Failure::from_refusal(&Refusal::ReadOnly));
     }
     let session = Session::open(&setup, &[], &Login::default(), false).await?;
     probed(&session.handle, None, FIND).await;
-    let job = match submit(&session, how, &args).await {
+    let job = match submit(&session, id, &how, out).await {
         Ok(job) => job,
         Err(failure) => {
             session.close(false).await;
@@ -54,7 +114,7 @@ pub(super) async fn run(setup: Setup, how: How, args: Again, out: &mut Printer) 
         printed: 0,
         detail: Detail::default(),
     };
-    let until = args.timeout.map(|limit| Instant::now() + limit);
+    let until = timeout.map(|limit| Instant::now() + limit);
     let code = match watching.decided(until, false, out).await {
         Ok(()) => watching.finish(false, false, out).await,
         Err(failure) => Err(failure),
@@ -63,23 +123,34 @@ pub(super) async fn run(setup: Setup, how: How, args: Again, out: &mut Printer) 
     code
 }
 
-async fn submit(session: &Session, how: How, args: &Again) -> Result<JobId, Failure> {
+async fn submit(session: &Session, id: &str, how: &How, out: &mut Printer) -> Result<JobId, Failure> {
     let snapshot = session.handle.snapshot();
-    let (attempt, may_run) = newest(&snapshot, &args.attempt).ok_or_else(|| {
-        Failure::usage(format!("there is no attempt, job or task {}", args.attempt))
-            .hint("quarterdeck task list -o json shows their ids")
-    })?;
-    let to = args.to.as_deref().map(|name| agent_named(&snapshot, name)).transpose()?;
-    let why = || args.why.as_deref().map(Untrusted::from);
     let refused = |refusal| Failure::from_refusal(&refusal);
-    // To try again what may have arrived, or may still run at an agent that is down, is to take it as lost.
-    if how == How::Retry && may_run {
-        let given_up = Intent::PresumeLost { attempt, why: why() };
-        session.handle.submit(given_up).await.map_err(refused)?;
-    }
-    let intent = match how {
-        How::Retry => Intent::Retry { attempt, to, why: why() },
-        How::Reroute => Intent::Reroute { attempt, to, why: why() },
+    let to = how.to().map(|name| agent_named(&snapshot, name)).transpose()?;
+    let intent = if let Some(Newest { attempt, may_run, agent }) = newest(&snapshot, id) {
+        // To try again what may have arrived, or may still run at an agent that is down, is to take it as lost.
+        if matches!(how, How::Retry(_) | How::Requeue { .. }) && may_run {
+            let given_up = Intent::PresumeLost { attempt, why: how.why() };
+            session.handle.submit(given_up).await.map_err(refused)?;
+        }
+        let (carry, why) = (how.carry(), how.why());
+        if carry.context == CarryContext::Same
+            && let Some(words) = unknown_there(&snapshot, agent, to)
+        {
+            out.warn(words);
+        }
+        match how {
+            How::Retry(_) | How::Requeue { .. } => Intent::Retry { attempt, to, carry, why },
+            How::Reroute(_) => Intent::Reroute { attempt, to, carry, why },
+            How::Race { .. } => Intent::Race { attempt, to, why },
+        }
+    } else if let Some(job) = without_attempt(&snapshot, id)
+        && matches!(how, How::Retry(_) | How::Requeue { .. })
+    {
+        Intent::Requeue { job, to, why: how.why() }
+    } else {
+        return Err(Failure::usage(format!("there is no attempt, job or task {id}"))
+            .hint("quarterdeck task list -o json shows their ids"));
     };
     match session.handle.submit(intent).await.map_err(refused)? {
         Receipt::Taken { job, .. } => Ok(job),
@@ -87,18 +158,55 @@ async fn submit(session: &Session, how: How, args: &Again) -> Result<JobId, Fail
     }
 }
 
-/// The newest attempt of the job that an id names, of the job, of one of its attempts, or of a task; true if nobody can say
-/// what became of it.
-fn newest(snapshot: &Snapshot, wanted: &str) -> Option<(AttemptId, bool)> {
+/// The attempt that stands for a job.
+struct Newest {
+    attempt: AttemptId,
+    agent: AgentKey,
+    /// True if nobody can say what became of it, and no other one is alive.
+    may_run: bool,
+}
+
+/// The attempt that stands for the job that an id names, of the job, of one of its attempts, or of a task.
+fn newest(snapshot: &Snapshot, wanted: &str) -> Option<Newest> {
     let named = uncertain::attempt_named(snapshot, wanted).or_else(|| {
         let of_task = super::send::find_task(snapshot, None, wanted);
         of_task.map(|(_, attempt)| attempt.id)
     })?;
     let (_, attempt) = snapshot.attempts.iter().find(|(_, attempt)| attempt.id == named)?;
-    let last = snapshot.job_of(attempt)?.attempts.last()?;
-    let last = snapshot.attempts.get(*last)?;
+    let job = snapshot.job_of(attempt)?;
+    let last = snapshot.attempts.get(job.current(|key| snapshot.attempts.get(key))?)?;
     let down = snapshot.agents.get(last.agent).is_some_and(|agent| agent.health == Health::Down);
-    Some((last.id, last.phase == Phase::Uncertain || (down && last.is_out_of_sight())))
+    let rows = job.attempts.iter().filter_map(|key| snapshot.attempts.get(*key));
+    let alone = rows.filter(|row| row.is_live()).count() <= 1;
+    let may_run = alone && (last.phase == Phase::Uncertain || (down && last.is_out_of_sight()));
+    Some(Newest { attempt: last.id, agent: last.agent, may_run })
+}
+
+/// A job by its id, or by the beginning of it, that ended in the queue.
+fn without_attempt(snapshot: &Snapshot, wanted: &str) -> Option<JobId> {
+    let is = |id: &str| id == wanted || (wanted.len() >= 8 && id.starts_with(wanted));
+    let mut jobs = snapshot.jobs.iter().map(|(_, job)| job).filter(|job| is(&job.id.to_string()));
+    jobs.next().filter(|job| job.attempts.is_empty()).map(|job| job.id)
+}
+
+/// What may become of a conversation that goes on at another agent; `None` at the same one and at its replicas.
+fn unknown_there(snapshot: &Snapshot, from: AgentKey, to: Option<AgentId>) -> Option<String> {
+    let before = snapshot.agents.get(from)?;
+    let name = before.name.line();
+    let Some(to) = to else {
+        return Some(format!(
+            "the context is known to {name}: another agent may begin an empty conversation under its id, or refuse it"
+        ));
+    };
+    let (_, agent) = snapshot.agents.iter().find(|(_, agent)| agent.id == to)?;
+    let knows =
+        agent.id == before.id || before.replica_key.is_some() && agent.replica_key == before.replica_key;
+    (!knows).then(|| {
+        format!(
+            "the context is known to {name}: {} may begin an empty conversation under its id, or refuse it",
+            agent.name.line()
+        )
+    })
 }
 
 pub(super) fn agent_named(snapshot: &Snapshot, name: &str) -> Result<AgentId, Failure> {

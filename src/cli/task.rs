@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::args::{Global, OptionalTarget, Task as Args};
+use super::args::{Again, Global, OptionalTarget, Race, Task as Args};
 use super::output::{Failure, Printer, table};
 use super::reroute::{self, How};
 use super::send::{find_task, reach};
@@ -49,8 +49,19 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
             follow(setup, &target, &task, stream, until, out).await
         }
         Args::Cancel { task, target, why, timeout } => cancel(setup, &target, &task, why, timeout, out).await,
-        Args::Retry(args) => reroute::run(setup, How::Retry, args, out).await,
-        Args::Reroute(args) => reroute::run(setup, How::Reroute, args, out).await,
+        Args::Retry(args) => {
+            let Again { attempt, timeout, .. } = &args;
+            let (id, timeout) = (attempt.clone(), *timeout);
+            reroute::run(setup, &id, How::Retry(args), timeout, out).await
+        }
+        Args::Reroute(args) => {
+            let Again { attempt, timeout, .. } = &args;
+            let (id, timeout) = (attempt.clone(), *timeout);
+            reroute::run(setup, &id, How::Reroute(args), timeout, out).await
+        }
+        Args::Race(Race { attempt, agent, why, timeout }) => {
+            reroute::run(setup, &attempt, How::Race { to: agent, why }, timeout, out).await
+        }
         Args::Resend { attempt, why, timeout } => {
             let until = timeout.map(|limit| Instant::now() + limit);
             uncertain::resend(setup, &attempt, why, until, out).await
@@ -188,11 +199,19 @@ fn print_read(
             "verdict": null, "agentSays": null, "cancel": null,
         }),
     };
-    let value = protocol_json::with_ours(value, ours);
+    let mut value = protocol_json::with_ours(value, ours);
+    let job = known.and_then(|attempt| snapshot.job_of(attempt));
     if out.is_json() {
+        let attempts = job.and_then(|job| protocol_json::attempts(snapshot, job));
+        if let (Some(attempts), Some(object)) = (attempts, value.as_object_mut()) {
+            object.insert("attempts".to_owned(), attempts);
+        }
         return out.document(&value);
     }
     print_value(&value, name, known, out);
+    if let Some(job) = job {
+        protocol_json::print_attempts(out, snapshot, job);
+    }
 }
 
 fn print_value(value: &Value, agent: Option<String>, known: Option<&Attempt>, out: &mut Printer) {

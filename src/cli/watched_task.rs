@@ -29,7 +29,7 @@ pub(super) struct WatchedTask {
     pub setup: Setup,
     pub session: Session,
     pub job: JobId,
-    /// The attempt; `None` for the newest one of the job, which may change.
+    /// The attempt; `None` for the one that stands for the job, which may change.
     pub attempt: Option<AttemptId>,
     pub login: Login,
     /// The agent as the command line names it; none if it does not.
@@ -45,7 +45,7 @@ impl WatchedTask {
     fn find(&self, snapshot: &Snapshot) -> Option<(AttemptKey, Attempt)> {
         let key = match self.attempt {
             Some(id) => snapshot.attempts.iter().find(|(_, attempt)| attempt.id == id).map(|(key, _)| key),
-            None => self.job_in(snapshot).and_then(|job| job.attempts.last().copied()),
+            None => self.job_in(snapshot).and_then(|job| job.current(|key| snapshot.attempts.get(key))),
         }?;
         Some((key, snapshot.attempts.get(key)?.clone()))
     }
@@ -269,7 +269,9 @@ impl WatchedTask {
 
     fn print_event(&self, fact: &JournalEntry, out: &mut Printer) {
         let snapshot = self.session.handle.snapshot();
-        let task = self.find(&snapshot).and_then(|(_, attempt)| attempt.task);
+        let of = fact.fact.of_attempt().map(|(of, _)| of);
+        let row = snapshot.attempts.iter().map(|(_, row)| row).find(|row| Some(row.id) == of);
+        let task = row.and_then(|row| row.task.clone());
         let ids = task.map(|task| (task.id, task.context));
         let (task, context) = ids.map_or((None, None), |(task, context)| (Some(task), context));
         let state = self.last_state();
@@ -309,8 +311,8 @@ impl WatchedTask {
         if out.is_json() {
             let mut value = protocol_json::event(&event);
             for whole in ["task", "message"] {
-                if let (Some(whole), Some((_, attempt))) = (value.get_mut(whole), self.find(&snapshot)) {
-                    *whole = protocol_json::with_ours(whole.take(), protocol_json::ours(&snapshot, &attempt));
+                if let (Some(whole), Some(attempt)) = (value.get_mut(whole), row) {
+                    *whole = protocol_json::with_ours(whole.take(), protocol_json::ours(&snapshot, attempt));
                 }
             }
             return out.line(&value);
@@ -335,8 +337,7 @@ impl WatchedTask {
             StreamEvent::Artifact { artifact, .. } => {
                 // Chunks that follow the first mostly come without the name.
                 let mut outputs = self.detail.outputs.iter();
-                let known =
-                    outputs.find(|one| Some(one.attempt) == self.attempt_id() && one.id == artifact.id);
+                let known = outputs.find(|one| Some(one.attempt) == of && one.id == artifact.id);
                 let name = known.and_then(|output| output.name.as_ref()).unwrap_or(&artifact.id);
                 let name = format!("Artifact {name}");
                 for part in &artifact.parts {
@@ -422,9 +423,18 @@ impl WatchedTask {
             Self::print_last(&snapshot, &attempt, out);
         } else if out.is_json() {
             let task = protocol_json::whole_task(&snapshot, &attempt, &self.detail, outputs);
-            out.document(&json!({ "task": task }));
+            let mut document = json!({ "task": task });
+            if let Some(attempts) =
+                self.job_in(&snapshot).and_then(|job| protocol_json::attempts(&snapshot, job))
+            {
+                document["attempts"] = attempts;
+            }
+            out.document(&document);
         } else {
             protocol_json::print_task(out, &snapshot, key, &self.detail, &outputs);
+            if let Some(job) = self.job_in(&snapshot) {
+                protocol_json::print_attempts(out, &snapshot, job);
+            }
         }
         self.warn(&attempt, out);
         Ok(ExitCode::SUCCESS)

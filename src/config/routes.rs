@@ -10,7 +10,9 @@ use super::load::{Reader, Value, join};
 use super::units;
 use crate::domain::route::balance::Balance;
 use crate::domain::route::condition::{Condition, DataPath, DataTest, Field, TextPattern};
-use crate::domain::route::{Backoff, PRIORITY, Retry, Rule, Rules, Selector, UNREACHABLE_AFTER};
+use crate::domain::route::{
+    Backoff, Hedge, HedgeAfter, PRIORITY, Retry, Rule, Rules, Selector, UNREACHABLE_AFTER,
+};
 use crate::domain::text::{Untrusted, nearest};
 
 /// The keys of a rule.
@@ -24,6 +26,7 @@ const RULE: &[&str] = &[
     "unreachable_after",
     "deadline",
     "retry",
+    "hedge",
     "fallback",
     "priority",
     "concurrency",
@@ -38,6 +41,9 @@ const BASE: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_secs(60);
 /// Retries of a policy that does not say how many.
 const MAX_RETRIES: u16 = 3;
+
+/// Attempts that a rule may send beside slow ones of one job, at most.
+const HEDGES: u8 = 4;
 
 /// A fallback as written: agents, or the agents of another rule.
 enum Fallback {
@@ -137,6 +143,7 @@ impl<'a> Reader<'a> {
             self.text_setting(row, full, "concurrency", None, parse, show)
         });
         let idempotent = self.flag_setting(row, full, "idempotent", false);
+        let hedge = self.hedge(row, full, idempotent);
         let (name, to) = (name?, to?);
         let rule = Rule {
             conditions,
@@ -146,6 +153,7 @@ impl<'a> Reader<'a> {
             unreachable_after,
             deadline,
             retry,
+            hedge,
             priority,
             concurrency,
             idempotent,
@@ -441,6 +449,38 @@ impl<'a> Reader<'a> {
         Retry { backoff, max: if backoff == Backoff::None { 0 } else { max }, budget }
     }
 
+    /// When another attempt is sent beside one that takes long.
+    fn hedge(&mut self, row: &DeTable<'a>, full: &str, idempotent: bool) -> Option<Hedge> {
+        let table = self.table(row, full, "hedge")?;
+        let at = row.get("hedge").map_or(0, |value| value.span().start);
+        let full = join(full, "hedge");
+        self.only(table, &full, &["after", "max"]);
+        if !idempotent {
+            let what = "does work twice; write idempotent = true if that does no harm, or leave it out";
+            self.fault(at, &full, what);
+        }
+        let after = |text: &str| match text {
+            "p95" => Ok(Some(HedgeAfter::Percentile(95))),
+            "p99" => Ok(Some(HedgeAfter::Percentile(99))),
+            _ => match units::duration(text) {
+                Ok(time) if !time.is_zero() => Ok(Some(HedgeAfter::Time(time))),
+                _ => Err(format!("{text:?} is neither p95, p99 nor a time such as 30s")),
+            },
+        };
+        let show = |after: &Option<HedgeAfter>| after.map(|after| after.to_string()).unwrap_or_default();
+        let max = |text: &str| match text.parse::<u8>() {
+            Ok(number @ 1..=HEDGES) => Ok(number),
+            _ => Err(format!("{text:?} is no number of attempts; write 1 to {HEDGES}")),
+        };
+        let max = self.text_setting(table, &full, "max", 1, max, u8::to_string);
+        if table.get("after").is_none() {
+            let what = "is missing; write after = \"p95\", or a time such as \"30s\"";
+            self.fault(at, &join(&full, "after"), what);
+        }
+        let after = self.text_setting(table, &full, "after", None, after, show)?;
+        Some(Hedge { after, max })
+    }
+
     fn fallback(&mut self, row: &DeTable<'a>, full: &str, agents: Option<&[&str]>) -> Vec<Fallback> {
         let Some(value) = row.get("fallback") else { return Vec::new() };
         let full = join(full, "fallback");
@@ -534,7 +574,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::load::load_text;
-    use crate::domain::route::{Selector, UNREACHABLE_AFTER};
+    use crate::domain::route::{Hedge, HedgeAfter, Selector, UNREACHABLE_AFTER};
 
     fn faults(text: &str) -> Vec<String> {
         match load_text(text, Path::new("routes.toml")) {
@@ -560,6 +600,7 @@ mod tests {
             timeout = "30s"
             unreachable_after = "20s"
             retry = { policy = "exponential_backoff", max = 2 }
+            hedge = { after = "p95" }
             fallback = [{ rule = "data" }, { tag = "slow" }]
             idempotent = true
             "#,
@@ -590,6 +631,7 @@ mod tests {
             ]
         );
         assert!(matches!(&rules[1].fallback[0], Selector::Skill(_)));
+        assert_eq!(rules[1].hedge, Some(Hedge { after: HedgeAfter::Percentile(95), max: 1 }));
         assert_eq!(rules[0].unreachable_after, UNREACHABLE_AFTER);
         assert_eq!(rules[1].unreachable_after, std::time::Duration::from_secs(20));
     }
@@ -624,6 +666,23 @@ name = "c"
 match = { typ = "x" }
 to = { skill = "x", tag = "y" }
 fallback = [{ rule = "nowhere" }]
+
+[[fleet.default.routes]]
+name = "d"
+to = { skill = "x" }
+hedge = { after = "p95" }
+
+[[fleet.default.routes]]
+name = "e"
+to = { skill = "x" }
+idempotent = true
+hedge = { after = "p50", max = 0 }
+
+[[fleet.default.routes]]
+name = "f"
+to = { skill = "x" }
+idempotent = true
+hedge = { most = 1 }
 "#;
         let told = faults(text);
         let expected = [
@@ -635,6 +694,11 @@ fallback = [{ rule = "nowhere" }]
             (21, "\"fastest\" is no balance"),
             (25, "is no setting; did you mean type?"),
             (26, "has both skill and tag"),
+            (32, "does work twice; write idempotent = true"),
+            (38, "\"p50\" is neither p95, p99 nor a time"),
+            (38, "\"0\" is no number of attempts; write 1 to 4"),
+            (44, "is no setting"),
+            (44, "is missing; write after = \"p95\""),
         ];
         for (line, words) in expected {
             let found =

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::agent::card::Interface;
 use crate::domain::call::CallKind;
 use crate::domain::id::{AgentKey, AttemptKey, CallId, ContextId, JobId, TaskId};
+use crate::domain::job::carry::Carried;
 use crate::domain::job::message::Message;
 use crate::domain::job::task::TaskState;
 use crate::domain::problem::{Kind, NotificationEvent, Problem};
@@ -115,6 +116,10 @@ pub enum Order {
     LoadMessage {
         /// The job.
         job: JobId,
+        /// True if it was composed with what an earlier attempt had come to.
+        composed: bool,
+        /// What it is to carry; `None` if it is sent as it is.
+        carry: Option<Arc<Carried>>,
     },
 }
 

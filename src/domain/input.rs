@@ -10,6 +10,7 @@ use crate::domain::call::Outcome;
 use crate::domain::fleet::source::{SourceReport, SourceSpec};
 use crate::domain::id::{CallId, JobId};
 use crate::domain::intent::Intent;
+use crate::domain::job::carry::Carried;
 use crate::domain::job::message::Message;
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::thresholds::ProblemThresholds;
@@ -85,6 +86,8 @@ pub enum Input {
     MessageLoaded {
         /// The job.
         job: JobId,
+        /// What it carries, as ordered.
+        carry: Option<Arc<Carried>>,
         /// The message.
         message: Option<Arc<Message>>,
     },

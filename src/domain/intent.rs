@@ -8,6 +8,7 @@ use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::service::ServiceChange;
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentId, AttemptId, ContextId, JobId, TaskId};
+use crate::domain::job::carry::Carry;
 use crate::domain::job::message::{Json, Part};
 use crate::domain::problem::ProblemAct;
 use crate::domain::route::Target;
@@ -54,6 +55,26 @@ pub enum Intent {
         attempt: AttemptId,
         /// The agent; `None` leaves the choice to the router, agents that were not tried first.
         to: Option<AgentId>,
+        /// What it takes along from the last attempt.
+        carry: Carry,
+        /// The operator's reason.
+        why: Option<Untrusted>,
+    },
+    /// Try a job again that ended in the queue, before any attempt of it.
+    Requeue {
+        /// The job.
+        job: JobId,
+        /// The agent; `None` leaves the choice to the router.
+        to: Option<AgentId>,
+        /// The operator's reason.
+        why: Option<Untrusted>,
+    },
+    /// Race a live task: send another attempt beside it. The first that completes wins, and the others are canceled.
+    Race {
+        /// The task's attempt.
+        attempt: AttemptId,
+        /// The agent; `None` leaves the choice to the router.
+        to: Option<AgentId>,
         /// The operator's reason.
         why: Option<Untrusted>,
     },
@@ -63,6 +84,8 @@ pub enum Intent {
         attempt: AttemptId,
         /// The agent; `None` leaves the choice to the router.
         to: Option<AgentId>,
+        /// What it takes along from the task.
+        carry: Carry,
         /// The operator's reason.
         why: Option<Untrusted>,
     },
@@ -222,6 +245,8 @@ impl Intent {
             | Self::PresumeLost { .. }
             | Self::Retry { .. }
             | Self::Reroute { .. }
+            | Self::Requeue { .. }
+            | Self::Race { .. }
             | Self::AddAgent { .. }
             | Self::RemoveAgent { .. }
             | Self::Breaker { .. }

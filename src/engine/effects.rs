@@ -40,7 +40,7 @@ impl Runner {
         match to {
             Recipient::Agent(agent) => self.carry_out_at(agent, call, order),
             Recipient::Shell => match (order, &self.notifier) {
-                (Order::LoadMessage { job }, _) => self.load_message(job),
+                (Order::LoadMessage { job, composed, carry }, _) => self.load_message(job, composed, carry),
                 (Order::Notify(notification), Some(notifier)) => notifier.post(&notification),
                 _ => tracing::error!(call = call.0, "the shell cannot carry out this order"),
             },

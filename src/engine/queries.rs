@@ -11,7 +11,8 @@ use super::run::Runner;
 use super::{effects, message_fields};
 use crate::domain::fact::{Fact, JobFact, JournalEntry, Owner};
 use crate::domain::id::{AgentId, JobId, TaskId};
-use crate::domain::job::message::Json;
+use crate::domain::job::carry::{Carried, compose};
+use crate::domain::job::message::{Json, Message};
 use crate::domain::metrics::{Block, Minute, MinuteRange};
 use crate::domain::problem::shared_attributes::Attribute;
 use crate::domain::text::Untrusted;
@@ -57,8 +58,9 @@ impl Runner {
                 let reader = self.reader.clone();
                 tokio::task::spawn_blocking(move || {
                     let facts = read_facts(reader.as_deref(), Owner::Job(job), usize::MAX, pending);
-                    let outputs =
-                        facts.map(|facts| Answer::Outputs(crate::store::outputs_of(&facts, attempt)));
+                    let outputs = facts.map(|facts| {
+                        Answer::Outputs(crate::domain::job::detail::outputs_of(&facts, attempt))
+                    });
                     let _the_surface_has_gone = reply.send(outputs);
                 });
             }
@@ -162,22 +164,44 @@ impl Runner {
 
 impl Runner {
     /// Reads the message of a job for the core, which keeps none of jobs that are over.
-    pub(super) fn load_message(&self, job: JobId) {
+    pub(super) fn load_message(&self, job: JobId, composed: bool, carry: Option<Arc<Carried>>) {
         let (pending, reader) = (self.pending(Owner::Job(job)), self.reader.clone());
         let loaded = self.loaded.clone();
         tokio::task::spawn_blocking(move || {
-            let stored = reader.and_then(|reader| {
-                let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                reader.first_facts(Owner::Job(job), 1).ok()
-            });
-            let facts = stored.filter(|facts| !facts.is_empty()).unwrap_or(pending);
-            let message = facts.into_iter().find_map(|entry| match entry.fact {
-                Fact::Job(_, JobFact::Opened { message, .. }) => message,
-                _ => None,
-            });
-            let _the_engine_has_ended = loaded.blocking_send((job, message));
+            let message = if composed || carry.is_some() {
+                let facts = read_facts(reader.as_deref(), Owner::Job(job), usize::MAX, pending);
+                facts.ok().and_then(|facts| composed_of(&facts, carry.as_deref()))
+            } else {
+                let stored = reader.and_then(|reader| {
+                    let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    reader.first_facts(Owner::Job(job), 1).ok()
+                });
+                opened_with(&stored.filter(|facts| !facts.is_empty()).unwrap_or(pending))
+            };
+            let _the_engine_has_ended = loaded.blocking_send((job, carry, message));
         });
     }
+}
+
+/// The message that a job was opened with.
+fn opened_with(facts: &[JournalEntry]) -> Option<Arc<Message>> {
+    facts.iter().find_map(|entry| match &entry.fact {
+        Fact::Job(_, JobFact::Opened { message, .. }) => message.clone(),
+        _ => None,
+    })
+}
+
+/// The message of a job with what it is to carry, or as it was composed last.
+fn composed_of(facts: &[JournalEntry], carry: Option<&Carried>) -> Option<Arc<Message>> {
+    let original = opened_with(facts)?;
+    if let Some(carried) = carry {
+        return Some(Arc::new(compose(&original, facts, carried)));
+    }
+    let composed = facts.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::Job(_, JobFact::Composed { message }) => Some(message.clone()),
+        _ => None,
+    });
+    Some(composed.unwrap_or(original))
 }
 
 /// How many of the first facts of a job are searched for its message.

@@ -28,6 +28,7 @@ use crate::domain::fleet::source::SourceSpec;
 use crate::domain::id::{AgentId, AgentKey, CallId, JobId};
 use crate::domain::input::{Input, PostResult, Reply};
 use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::carry::Carried;
 use crate::domain::job::message::Message;
 use crate::domain::metrics::{Block, MadeUp, MadeUpTally, Metrics, Minute, Series};
 use crate::domain::route::Rules;
@@ -72,7 +73,7 @@ pub(super) struct LoopChannels {
 }
 
 /// The message of a job as the journal has it.
-type LoadedMessage = (JobId, Option<Arc<Message>>);
+type LoadedMessage = (JobId, Option<Arc<Carried>>, Option<Arc<Message>>);
 
 /// The rules of routing as read again, or why the configuration cannot be read.
 pub type RoutesRead = Result<Arc<Rules>, Untrusted>;
@@ -360,9 +361,9 @@ impl Runner {
                     let at = self.at(self.clock.now());
                     self.step(at, Input::Posted(post));
                 }
-                Some((job, message)) = loaded.recv() => {
+                Some((job, carry, message)) = loaded.recv() => {
                     let at = self.at(self.clock.now());
-                    self.step(at, Input::MessageLoaded { job, message });
+                    self.step(at, Input::MessageLoaded { job, carry, message });
                 }
                 Some(read) = routes.recv() => {
                     let at = self.at(self.clock.now());

@@ -11,7 +11,7 @@ pub mod record;
 pub mod registry;
 mod write;
 
-pub use read::{Loaded, Reader, outputs_of};
+pub use read::{Loaded, Reader};
 pub use write::{Batch, Done, Writer};
 
 use std::fmt;

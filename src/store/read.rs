@@ -13,12 +13,11 @@ use super::write::{bodies, owner_key};
 use super::{StoreError, journal_path, lock, metrics, migrate, prepare, sql};
 use crate::domain::agent::Agent;
 use crate::domain::fact::{AttemptFact, Fact, JobFact, JournalEntry, Owner};
-use crate::domain::id::{AgentId, AttemptId, JobId};
+use crate::domain::id::{AgentId, JobId};
 use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::job::{Attempt, Job};
 use crate::domain::metrics::{Block, Metrics, Minute, MinuteRange};
 use crate::domain::state::{self, Rows};
-use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::protocol::json::Object;
 
@@ -274,36 +273,6 @@ impl Reader {
         *in_file = Arc::new(parts);
         Ok(Some(entry))
     }
-}
-
-/// The whole of every output of an attempt, in the order in which they began: id, name, parts.
-pub fn outputs_of(
-    facts: &[JournalEntry],
-    attempt: AttemptId,
-) -> Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> {
-    let mut outputs: Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> = Vec::new();
-    for entry in facts {
-        let Some((of, AttemptFact::ArtifactSeen { artifact, name, append, parts, .. })) =
-            entry.fact.of_attempt()
-        else {
-            continue;
-        };
-        if of != attempt {
-            continue;
-        }
-        let at = outputs.iter().position(|(id, ..)| id == artifact);
-        let at = at.unwrap_or_else(|| {
-            outputs.push((artifact.clone(), None, Vec::new()));
-            outputs.len() - 1
-        });
-        let (_, known_name, known) = &mut outputs[at];
-        if !append {
-            known.clear();
-        }
-        *known_name = name.clone().or(known_name.take());
-        known.extend(parts.iter().cloned());
-    }
-    outputs
 }
 
 fn owner_of(key: &[u8]) -> Option<Owner> {

@@ -1,8 +1,9 @@
 //! What can be tried again, and where: the choices of the card behind `r`.
 
 use crate::domain::agent::Health;
-use crate::domain::id::AgentId;
+use crate::domain::id::{AgentId, AttemptKey};
 use crate::domain::intent::Intent;
+use crate::domain::job::carry::{Carry, CarryContext, CarryHistory};
 use crate::domain::job::plan::JobPhase;
 use crate::domain::job::task::{TaskState, Verdict};
 use crate::domain::job::{Attempt, Origin, Phase};
@@ -42,7 +43,30 @@ pub enum Act {
     Same,
     /// Another attempt at an agent that the operator chooses.
     Chosen,
+    /// Another attempt beside the live one, wherever the router sends it.
+    Race,
+    /// The same at an agent that the operator chooses.
+    RaceChosen,
 }
+
+impl Act {
+    /// True if the operator chooses the agent.
+    pub fn is_chosen(self) -> bool {
+        matches!(self, Self::Chosen | Self::RaceChosen)
+    }
+
+    /// True if a new message is sent, which may take something along.
+    pub fn carries(self) -> bool {
+        match self {
+            Self::PresumeLostAndRetry | Self::Elsewhere | Self::Same | Self::Chosen => true,
+            Self::Resend | Self::PresumeLost | Self::Race | Self::RaceChosen => false,
+        }
+    }
+}
+
+/// The choice to race a task.
+const RACE: &str = "race: leave this one running, first one wins";
+const RACE_CHOSEN: &str = "race: choose an agent, first one wins…";
 
 /// A choice of the card.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -88,6 +112,13 @@ fn is_unreached(snapshot: &Snapshot, attempt: &Attempt) -> bool {
     attempt.is_out_of_sight() && agent.is_some_and(|agent| agent.health == Health::Down)
 }
 
+/// True if another attempt of the same job is alive.
+fn runs_beside(snapshot: &Snapshot, attempt: &Attempt) -> bool {
+    let Some(job) = snapshot.job_of(attempt) else { return false };
+    let mut others = job.attempts.iter().filter_map(|key| snapshot.attempts.get(*key));
+    others.any(|row| row.id != attempt.id && row.is_live())
+}
+
 /// Why nothing can be tried again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WhyNot {
@@ -99,6 +130,10 @@ pub enum WhyNot {
     OnItsWay,
     /// It has a result.
     Completed,
+    /// Another attempt of its job is alive.
+    Beside,
+    /// Another attempt of its job has completed.
+    Won,
 }
 
 impl WhyNot {
@@ -111,6 +146,8 @@ impl WhyNot {
             Self::Followed => "another attempt follows it already".into(),
             Self::OnItsWay => format!("it is {state}: wait until it has arrived, or may not have"),
             Self::Completed => format!("it is {state}; {copy} sends a copy"),
+            Self::Beside => "another attempt of it is alive: wait until it has ended".into(),
+            Self::Won => format!("another attempt of it was first; {copy} sends a copy"),
         }
     }
 }
@@ -126,8 +163,11 @@ impl Again {
         }
         let job = snapshot.job_of(attempt).filter(|job| job.origin == Origin::Sent);
         let job = job.ok_or(WhyNot::Foreign)?;
-        let last = job.attempts.last().and_then(|key| snapshot.attempts.get(*key));
-        if last.is_none_or(|last| last.id != attempt.id) || job.phase == JobPhase::Queued {
+        let is_it = |key: &AttemptKey| snapshot.attempts.get(*key).is_some_and(|row| row.id == attempt.id);
+        if job.winner().is_some_and(|winner| !is_it(&winner)) {
+            return Err(WhyNot::Won);
+        }
+        if !job.round().iter().any(is_it) || job.phase == JobPhase::Queued {
             return Err(WhyNot::Followed);
         }
         let completed = attempt.task.as_ref().is_some_and(|task| task.state == TaskState::Completed);
@@ -136,6 +176,7 @@ impl Again {
             (true, Some(_)) => Ok(Self::Live),
             (true, None) => Err(WhyNot::OnItsWay),
             (false, _) if completed || attempt.phase == Phase::Answered => Err(WhyNot::Completed),
+            (false, _) if runs_beside(snapshot, attempt) => Err(WhyNot::Beside),
             (false, _) => Ok(Self::Ended),
         }
     }
@@ -221,10 +262,18 @@ impl Again {
                 all.push(choice(Act::Chosen, 'c', "choose an agent…", picked));
             }
             Self::Live => {
-                if let Some(routed) = routed {
-                    all.push(choice(Act::Elsewhere, 'o', "move it to another agent", routed));
+                let beside = of.iter().any(|attempt| runs_beside(snapshot, attempt));
+                let race = (of.len() == 1).then(|| match &routed {
+                    Some(_) => choice(Act::Race, 'r', RACE, "at another agent".into()),
+                    None => choice(Act::RaceChosen, 'r', RACE_CHOSEN, picked.clone()),
+                });
+                if !beside {
+                    if let Some(routed) = routed {
+                        all.push(choice(Act::Elsewhere, 'o', "move it to another agent", routed));
+                    }
+                    all.push(choice(Act::Chosen, 'c', "choose an agent…", picked));
                 }
-                all.push(choice(Act::Chosen, 'c', "choose an agent…", picked));
+                all.extend(race);
             }
         }
         all
@@ -237,13 +286,14 @@ impl Again {
         snapshot: &Snapshot,
         row: &Attempt,
         chosen: Option<AgentId>,
+        carry: Carry,
         why: Option<Untrusted>,
     ) -> Vec<Intent> {
         let attempt = row.id;
         let anew = |to: Option<AgentId>| match self {
-            Self::Live => Intent::Reroute { attempt, to, why: why.clone() },
+            Self::Live => Intent::Reroute { attempt, to, carry, why: why.clone() },
             Self::Uncertain | Self::Unreachable | Self::Ended => {
-                Intent::Retry { attempt, to, why: why.clone() }
+                Intent::Retry { attempt, to, carry, why: why.clone() }
             }
         };
         match act {
@@ -258,14 +308,40 @@ impl Again {
                 agent.into_iter().map(|agent| anew(Some(agent))).collect()
             }
             Act::Chosen => chosen.into_iter().map(|agent| anew(Some(agent))).collect(),
+            Act::Race => vec![Intent::Race { attempt, to: None, why }],
+            Act::RaceChosen => {
+                let race = |to| Intent::Race { attempt, to: Some(to), why };
+                chosen.map(race).into_iter().collect()
+            }
         }
     }
 
     /// What will happen, in sentences.
-    pub fn effect(self, act: Option<Act>, of: &[&Attempt], chosen: Option<&str>) -> Vec<String> {
+    pub fn effect(
+        self,
+        act: Option<Act>,
+        snapshot: &Snapshot,
+        of: &[&Attempt],
+        chosen: Option<&str>,
+        carry: Carry,
+    ) -> Vec<String> {
+        let mut sentences = self.what_happens(act, snapshot, of, chosen);
+        if act.is_none_or(Act::carries) {
+            sentences.extend(carrying(act, snapshot, of, carry));
+        }
+        sentences
+    }
+
+    fn what_happens(
+        self,
+        act: Option<Act>,
+        snapshot: &Snapshot,
+        of: &[&Attempt],
+        chosen: Option<&str>,
+    ) -> Vec<String> {
         let who = match act {
             Some(Act::Same) => "the same agent".to_owned(),
-            Some(Act::Chosen) => chosen.unwrap_or("the agent that you choose").to_owned(),
+            Some(Act::Chosen | Act::RaceChosen) => chosen.unwrap_or("the agent that you choose").to_owned(),
             _ => "the agent that the router chooses".to_owned(),
         };
         let tried = if act == Some(Act::Elsewhere) { " Agents that were not tried come first." } else { "" };
@@ -307,6 +383,20 @@ impl Again {
                 };
                 vec![format!("{first}{twice}")]
             }
+            (Self::Live, Some(Act::Race | Act::RaceChosen)) => {
+                let idempotent = |row: &&Attempt| {
+                    let plan = snapshot.job_of(row).and_then(|job| job.plan.as_ref());
+                    plan.is_some_and(|plan| plan.idempotent)
+                };
+                let harm = if of.iter().all(idempotent) {
+                    "Its route is idempotent: that does no harm."
+                } else {
+                    "Its route is not idempotent: be sure that this does no harm."
+                };
+                vec![format!(
+                    "Another attempt, a new message with the same contents, goes to {who} while this one runs on: the work is done twice. {harm} The first that completes wins. The others are canceled, and that is verified."
+                )]
+            }
             (Self::Live, _) => vec![format!(
                 "Its agent is asked to cancel it, and that is verified. Nothing is sent until its end was seen; then another attempt, a new message with the same contents, goes to {who}.{tried} If it completes instead, nothing more is sent."
             )],
@@ -316,11 +406,47 @@ impl Again {
     /// The message once it was accepted.
     pub fn done(self, act: Option<Act>, id: &str) -> String {
         match (self, act) {
-            (Self::Live, _) => format!("cancel of {id} requested; it moves once its end was seen"),
+            (_, Some(Act::Race | Act::RaceChosen)) => format!("{id} is raced: the first one wins"),
             (_, Some(Act::Resend)) => format!("{id} is sent again"),
             (_, Some(Act::PresumeLost)) => format!("{id} is presumed lost"),
             (_, Some(Act::PresumeLostAndRetry)) => format!("{id} is presumed lost and tried again"),
+            (Self::Live, _) => format!("cancel of {id} requested; it moves once its end was seen"),
             (..) => format!("{id} is tried again"),
         }
     }
+}
+
+/// The choices for dead letters of which no attempt was made; `chosen` is the name of the agent that the operator has
+/// chosen.
+pub fn anywhere(chosen: Option<&str>) -> Vec<Choice> {
+    let (anywhere, picked) = ("as it was sent first".to_owned(), chosen.unwrap_or_default().to_owned());
+    vec![
+        Choice { act: Act::Elsewhere, letter: 'o', label: "let the router choose", meaning: anywhere },
+        Choice { act: Act::Chosen, letter: 'c', label: "choose an agent…", meaning: picked },
+    ]
+}
+
+/// What another attempt takes along, in sentences.
+fn carrying(act: Option<Act>, snapshot: &Snapshot, of: &[&Attempt], carry: Carry) -> Vec<String> {
+    let history = match carry.history {
+        CarryHistory::None => None,
+        CarryHistory::References => {
+            Some("It names the earlier task and its artifacts by their ids.".to_owned())
+        }
+        CarryHistory::Content => Some(
+            "It repeats the conversation and the artifacts so far, up to 256 KiB; larger ones are named by their ids."
+                .to_owned(),
+        ),
+    };
+    let agent = of.first().and_then(|row| snapshot.agents.get(row.agent)).map(|agent| agent.name.line());
+    let context = match carry.context {
+        CarryContext::Given => None,
+        CarryContext::New => Some("It begins a new context.".to_owned()),
+        CarryContext::Same if act == Some(Act::Same) => Some("It stays in the same context.".to_owned()),
+        CarryContext::Same => Some(format!(
+            "It stays in the same context, which is known to {}: another agent that is no replica of it may begin an empty conversation under its id, or refuse it.",
+            agent.map_or_else(|| "its agent".to_owned(), |name| name.into_string())
+        )),
+    };
+    history.into_iter().chain(context).collect()
 }

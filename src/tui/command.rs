@@ -9,6 +9,7 @@ use crate::domain::agent::{Agent, Source, is_same_origin};
 use crate::domain::id::AgentId;
 use crate::domain::intent::{Intent, Send};
 use crate::domain::job::Attempt;
+use crate::domain::job::carry::{Carry, CarryContext, CarryHistory};
 use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::problem::ProblemAct;
 use crate::domain::route::Target;
@@ -149,16 +150,29 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         Intent::PresumeLost { attempt, why } => {
             format!("quarterdeck{flags} task presume-lost {attempt}{}", reason(why.as_ref()))
         }
-        Intent::Retry { attempt, to, why } => {
+        Intent::Retry { attempt, to, carry, why } => {
             format!(
-                "quarterdeck{flags} task retry {attempt}{}{}",
+                "quarterdeck{flags} task retry {attempt}{}{}{}",
                 elsewhere(snapshot, *to),
+                carrying(*carry),
                 reason(why.as_ref())
             )
         }
-        Intent::Reroute { attempt, to, why } => {
+        Intent::Reroute { attempt, to, carry, why } => {
             format!(
-                "quarterdeck{flags} task reroute {attempt}{}{}",
+                "quarterdeck{flags} task reroute {attempt}{}{}{}",
+                elsewhere(snapshot, *to),
+                carrying(*carry),
+                reason(why.as_ref())
+            )
+        }
+        Intent::Race { attempt, to, why } => {
+            let to = to.map(|to| format!(" --agent={}", named(snapshot, to))).unwrap_or_default();
+            format!("quarterdeck{flags} task race {attempt}{to}{}", reason(why.as_ref()))
+        }
+        Intent::Requeue { job, to, why } => {
+            format!(
+                "quarterdeck{flags} queue retry {job}{}{}",
                 elsewhere(snapshot, *to),
                 reason(why.as_ref())
             )
@@ -215,6 +229,19 @@ fn on_problem(flags: &str, number: u32, act: &ProblemAct) -> String {
             format!("quarterdeck{flags} problems mute p-{number} --for {time}s{why}")
         }
     }
+}
+
+/// The options for what another attempt takes along.
+fn carrying(carry: Carry) -> String {
+    let context = match carry.context {
+        CarryContext::Given => String::new(),
+        context => format!(" --context={}", context.as_str()),
+    };
+    let history = match carry.history {
+        CarryHistory::None => String::new(),
+        history => format!(" --carry={}", history.as_str()),
+    };
+    context + &history
 }
 
 fn reason(why: Option<&crate::domain::text::Untrusted>) -> String {

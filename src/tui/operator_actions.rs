@@ -1,9 +1,10 @@
 //! Operator actions: the cards, menus and composers for the item under the cursor.
 
 use crate::domain::agent::replicas::GroupBy;
-use crate::domain::id::AttemptKey;
+use crate::domain::id::{AttemptKey, JobKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::message::{Content, Part, Role as Speaker};
+use crate::domain::job::plan::JobPhase;
 use crate::domain::problem::{Problem, ProblemAct};
 use crate::domain::route;
 use crate::domain::text::{Untrusted, fit};
@@ -410,6 +411,11 @@ fn subjects(model: &Model) -> Vec<AttemptKey> {
 /// Opens the card that sends something again, or moves it. If several rows are marked, it is about those in the state
 /// of the first one of which anything can be done.
 pub(super) fn again(model: &mut Model) {
+    let screen = model.view.screen();
+    let (jobs, marked) = (screen.jobs(&model.context), screen.marked(&model.context).len());
+    if !jobs.is_empty() && marked == 0 {
+        return requeue(model, &jobs);
+    }
     let (snapshot, keys) = (&model.context.snapshot, &model.context.preferences.keys);
     let rows: Vec<_> = subjects(model).into_iter().filter_map(|key| snapshot.attempts.get(key)).collect();
     if let Some(again) = rows.iter().find_map(|row| Again::of(snapshot, row).ok()) {
@@ -422,6 +428,19 @@ pub(super) fn again(model: &mut Model) {
         }
         None => model.say(Role::Quiet, "no task here".into()),
     }
+}
+
+/// Opens the card that tries dead letters again of which no attempt was made.
+fn requeue(model: &mut Model, jobs: &[JobKey]) {
+    let rows = jobs.iter().filter_map(|key| Some((*key, model.context.snapshot.jobs.get(*key)?)));
+    let dead: Vec<_> =
+        rows.filter(|(_, job)| job.phase == JobPhase::Over).map(|(key, job)| (key, job.id)).collect();
+    if dead.is_empty() {
+        return model.say(Role::Warn, "it waits in the queue, and leaves once an agent takes it".into());
+    }
+    let left_out = jobs.len() - dead.len();
+    let card = Card::requeue(&model.context, dead, left_out);
+    model.overlays.push(Overlay::Card(card));
 }
 
 /// Opens a card for the marked rows, or for the one under the cursor.

@@ -15,7 +15,7 @@ use super::widgets::canvas::Canvas;
 use super::widgets::filter::Filter;
 use super::widgets::sorted::Sorted;
 use crate::domain::fact::{JournalEntry, Owner};
-use crate::domain::id::AttemptKey;
+use crate::domain::id::{AttemptKey, JobKey};
 use crate::engine::Answer;
 
 /// The interface of all views. `area` is the body of the screen: the view's title line and its contents, without the
@@ -41,6 +41,11 @@ pub trait Screen {
 
     /// Attempts that are marked.
     fn marked(&self, _ctx: &Context) -> Vec<AttemptKey> {
+        Vec::new()
+    }
+
+    /// Jobs without any attempt that are marked, or the one under the cursor.
+    fn jobs(&self, _ctx: &Context) -> Vec<JobKey> {
         Vec::new()
     }
 

@@ -639,6 +639,7 @@ fn commands_offered_by_the_console_are_valid() {
     use quarterdeck::cli::args::Cli;
     use quarterdeck::domain::agent::breaker::BreakerState;
     use quarterdeck::domain::intent::{Intent, Send};
+    use quarterdeck::domain::job::carry::{Carry, CarryContext, CarryHistory};
     use quarterdeck::domain::job::message::{Json, Part};
     use quarterdeck::domain::problem::ProblemAct;
     use quarterdeck::tui::command;
@@ -670,8 +671,15 @@ fn commands_offered_by_the_console_are_valid() {
         Intent::Cancel { attempt, why: why.clone() },
         Intent::Resend { attempt: cast.uncertain.attempt, why: None },
         Intent::PresumeLost { attempt: cast.uncertain.attempt, why },
-        Intent::Retry { attempt, to: Some(cast.cashier), why: Some(nasty.into()) },
-        Intent::Reroute { attempt, to: None, why: None },
+        Intent::Retry {
+            attempt,
+            to: Some(cast.cashier),
+            carry: Carry { context: CarryContext::Same, history: CarryHistory::Content },
+            why: Some(nasty.into()),
+        },
+        Intent::Race { attempt, to: Some(cast.cashier), why: Some(nasty.into()) },
+        Intent::Requeue { job: cast.working.job, to: None, why: Some(nasty.into()) },
+        Intent::Reroute { attempt, to: None, carry: Carry::default(), why: None },
         Intent::CheckTask { attempt },
         Intent::CheckAgent { agent: cast.cashier },
         Intent::AddAgent { url: "http://127.0.0.1:9101/a?b=$HOME".into(), by: "sam".into() },

@@ -12,7 +12,7 @@ use quarterdeck::domain::limits;
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
 use quarterdeck::store::record::{AttemptRow, BodyKind, ProblemRow, Record, upcast};
-use quarterdeck::store::{Batch, Done, Reader, StoreError, Writer, journal_path, outputs_of};
+use quarterdeck::store::{Batch, Done, Reader, StoreError, Writer, journal_path};
 
 use crate::simulator::World;
 
@@ -184,7 +184,12 @@ fn large_outputs_are_files_by_content() {
     commit(&writer, &done, Batch { facts: vec![more].into(), ..Batch::default() });
     let reader = Reader::open(dir.path()).unwrap().unwrap();
     let (job, attempt) = (story.job, story.attempt);
-    let read = |reader: &Reader| outputs_of(&reader.facts(Owner::Job(job), usize::MAX).unwrap(), attempt);
+    let read = |reader: &Reader| {
+        quarterdeck::domain::job::detail::outputs_of(
+            &reader.facts(Owner::Job(job), usize::MAX).unwrap(),
+            attempt,
+        )
+    };
     let check = |outputs: Vec<(_, _, Vec<Part>)>| {
         assert_eq!(outputs.len(), 1);
         let parts = &outputs[0].2;
@@ -230,7 +235,10 @@ fn a_replaced_output_begins_again() {
     let (writer, done) = open(dir.path());
     commit(&writer, &done, Batch { facts: facts.clone().into(), ..Batch::default() });
     let reader = Reader::open(dir.path()).unwrap().unwrap();
-    let outputs = outputs_of(&reader.facts(Owner::Job(story.job), usize::MAX).unwrap(), story.attempt);
+    let outputs = quarterdeck::domain::job::detail::outputs_of(
+        &reader.facts(Owner::Job(story.job), usize::MAX).unwrap(),
+        story.attempt,
+    );
     assert_eq!(text_of(&outputs[0].2), format!("short{}", "x".repeat(100_000)));
     assert_eq!(reader.facts(Owner::Job(story.job), usize::MAX).unwrap(), facts);
 }

@@ -210,7 +210,7 @@ pub(super) async fn outcome(
         Err(QueryError::Gone) => return Err(QueryError::Gone),
         Err(error) => return Ok(Outcome::Error(Box::new(Failure::internal(error.to_string())))),
     };
-    let outputs = crate::store::outputs_of(&facts, attempt.id);
+    let outputs = crate::domain::job::detail::outputs_of(&facts, attempt.id);
     let mut detail = Detail::default();
     for fact in facts {
         detail.apply(&fact);

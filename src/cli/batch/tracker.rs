@@ -187,5 +187,6 @@ impl Jobs {
 }
 
 fn latest(snapshot: &Snapshot, key: JobKey, id: JobId) -> Option<AttemptKey> {
-    snapshot.jobs.get(key).filter(|job| job.id == id)?.attempts.last().copied()
+    let job = snapshot.jobs.get(key).filter(|job| job.id == id)?;
+    job.current(|key| snapshot.attempts.get(key))
 }

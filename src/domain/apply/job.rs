@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use crate::domain::job::message::{Fingerprint, Message};
-use crate::domain::job::plan::{JobPhase, Plan, WaitReason, Waiting};
+use crate::domain::job::plan::{JobPhase, NextRacer, Plan, Race, Racer, WaitReason, Waiting};
 use crate::domain::job::task::{CancelMark, TaskState};
 use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use crate::domain::route::Target;
@@ -48,6 +48,10 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
         JobFact::Routed { decision, retry } => edit_job(state, id, entry.seq, |job| {
             job.phase = JobPhase::Running;
             let plan = job.plan.get_or_insert_with(|| Box::new(Plan::new(Target::Any)));
+            // The job stays as it is; another attempt runs beside the live one.
+            if plan.race.as_ref().is_some_and(|race| race.next.is_some()) {
+                return;
+            }
             plan.rule.clone_from(&decision.rule);
             plan.revision = decision.revision;
             plan.retries = plan.retries.saturating_add(u16::from(*retry && plan.next.is_none()));
@@ -59,6 +63,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
             if let Some(plan) = &mut job.plan {
                 let since = plan.waiting.filter(|now| now.why == *why).map_or(entry.at, |now| now.since);
                 plan.waiting = Some(Waiting { why: *why, since, until: *until });
+                next_racer(plan, None);
             }
         }),
         JobFact::Ended { cause } => edit_job(state, id, entry.seq, |job| {
@@ -66,15 +71,21 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
             job.message = None;
             if let Some(plan) = &mut job.plan {
                 plan.next = None;
+                plan.carry = None;
                 plan.waiting = None;
+                plan.ended = Some(entry.at);
                 plan.dead.clone_from(cause);
+                next_racer(plan, None);
             }
         }),
-        JobFact::Reopened { to, target } => edit_job(state, id, entry.seq, |job| {
+        JobFact::Reopened { to, target, carry, why: _ } => edit_job(state, id, entry.seq, |job| {
             job.phase = JobPhase::Queued;
             let plan = plan_of(job, target);
             plan.dead = None;
+            plan.ended = None;
             plan.next = Some(*to);
+            plan.carry = carry.as_deref().cloned().map(Box::new);
+            next_racer(plan, None);
             // An operator who tries it again after its deadline wants it all the same.
             plan.deadline = None;
             plan.waiting = Some(Waiting { why: WaitReason::Unavailable, since: entry.at, until: None });
@@ -83,12 +94,31 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
             job.phase = JobPhase::Running;
             if let Some(plan) = &mut job.plan {
                 plan.dead = None;
+                plan.ended = None;
                 plan.waiting = None;
             }
         }),
-        JobFact::Moving { to, target } => {
-            edit_job(state, id, entry.seq, |job| plan_of(job, target).next = *to);
-        }
+        JobFact::Moving { to, target, carry } => edit_job(state, id, entry.seq, |job| {
+            let plan = plan_of(job, target);
+            plan.next = *to;
+            plan.carry = carry.as_deref().cloned().map(Box::new);
+        }),
+        JobFact::Composed { message } => edit_job(state, id, entry.seq, |job| {
+            job.message = Some(message.clone());
+            if let Some(plan) = &mut job.plan {
+                plan.carry = None;
+                plan.composed = true;
+            }
+        }),
+        JobFact::Racing { to, why, target } => edit_job(state, id, entry.seq, |job| {
+            let plan = job.plan.get_or_insert_with(|| Box::new(Plan::new(target.clone())));
+            next_racer(plan, Some(NextRacer { to: *to, why: why.clone() }));
+        }),
+        JobFact::RaceDropped { cause: _ } => edit_job(state, id, entry.seq, |job| {
+            if let Some(plan) = &mut job.plan {
+                next_racer(plan, None);
+            }
+        }),
         JobFact::Forgotten => {
             let Some((key, _)) = advance(state, id, entry.seq) else { return };
             state.remove_job(key);
@@ -114,6 +144,17 @@ fn plan_of<'a>(job: &'a mut Job, target: &Target) -> &'a mut Plan {
     let plan = job.plan.get_or_insert_with(|| Box::new(Plan::new(target.clone())));
     plan.target = target.clone();
     plan
+}
+
+/// The attempt that is to be sent beside a live one, or that there is none.
+fn next_racer(plan: &mut Plan, next: Option<NextRacer>) {
+    match (&mut plan.race, next) {
+        (Some(race), next) => race.next = next,
+        (race @ None, Some(next)) => {
+            *race = Some(Box::new(Race { next: Some(next), ..Race::default() }));
+        }
+        (None, None) => {}
+    }
 }
 
 /// Changes a job and keeps its indexes in step.
@@ -205,6 +246,15 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
                 task.gap_since = None;
             }
         }),
+        AttemptFact::Won => {
+            let number = state.attempt_key(id).and_then(|key| state.attempt(key)).map(|row| row.number);
+            edit(state, job, id, |_| {});
+            let won = |row: &mut Job| {
+                let plan = row.plan.get_or_insert_with(|| Box::new(Plan::new(Target::Any)));
+                plan.race.get_or_insert_default().won = number;
+            };
+            state.edit_job(job, won);
+        }
         AttemptFact::Overdue { cause } => edit(state, job, id, |attempt| attempt.cause = Some(cause.clone())),
         // This fact only records history.
         AttemptFact::ReasonGiven { .. } => edit(state, job, id, |_| {}),
@@ -219,11 +269,18 @@ fn plan(
     message_id: Option<&MessageId>,
 ) {
     let count = state.jobs.get(job).map_or(0, |job| job.attempts.len());
+    let number = u16::try_from(count + 1).unwrap_or(u16::MAX);
+    let plan = state.jobs.get_mut(job).and_then(|job| job.plan.as_mut());
+    if let Some(race) = plan.and_then(|plan| plan.race.as_mut())
+        && let Some(next) = race.next.take()
+    {
+        race.racers.push(Racer { number, why: next.why });
+    }
     if let Some(agent) = state.agent_key(agent) {
         state.insert_attempt(Attempt {
             id,
             job,
-            number: u16::try_from(count + 1).unwrap_or(u16::MAX),
+            number,
             agent,
             message_id: message_id.cloned(),
             phase: Phase::Planned,

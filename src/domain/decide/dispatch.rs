@@ -17,6 +17,7 @@ use crate::domain::decide::live::{GetReason, ListReason, PendingCall, SendCall, 
 use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
 use crate::domain::decide::queue;
+use crate::domain::decide::race;
 use crate::domain::decide::reason;
 use crate::domain::decide::reopen;
 use crate::domain::decide::retry;
@@ -218,6 +219,7 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
         let due = turn.at + timeout;
         turn.set_timer(Timer::Overdue(key), due);
     }
+    race::sending(turn, key);
     let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
     breaker::begins(turn, agent, key);
     let send = SendCall::new(key, message, false, stream);

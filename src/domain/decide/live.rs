@@ -119,6 +119,8 @@ pub(in crate::domain) enum Timer {
     Deadline(JobKey),
     /// End an attempt that takes longer than its rule allows.
     Overdue(AttemptKey),
+    /// Send another attempt beside one that takes long.
+    Hedge(AttemptKey),
     /// Give up an attempt whose agent is unreachable, or ask what becomes of it.
     Unreachable(AttemptKey),
 }

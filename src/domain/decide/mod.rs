@@ -37,6 +37,9 @@ mod observe;
 mod order;
 mod problems;
 mod queue;
+mod race;
+#[cfg(test)]
+mod race_tests;
 mod reopen;
 #[cfg(test)]
 mod testing;
@@ -102,7 +105,9 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         Input::Busy(busy) => turn.live.busy = busy,
         Input::Posted(post) => notifications::posted(turn, post),
         Input::StoreSize(bytes) => retention::on_store_size(turn, bytes),
-        Input::MessageLoaded { job, message } => reopen::loaded(turn, job, message),
+        Input::MessageLoaded { job, carry, message } => {
+            reopen::loaded(turn, job, carry.as_deref(), message);
+        }
         Input::Routes(routes) => routing::load(turn, routes),
         Input::Deadline => on_deadline(turn),
     }
@@ -154,6 +159,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     problems::resume(turn);
     breaker::resume(turn);
     queue::resume(turn);
+    race::resume(turn);
     service::resume(turn);
     turn.set_timer(Timer::Retention, turn.at);
     retention::schedule(turn);
@@ -201,7 +207,8 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
     let undo = undo::before(turn, &intent);
     // A job that was there before is not taken back if the journal fails now.
     let is_send = matches!(&intent, Intent::Send(send)
-        if send.job.is_none_or(|job| dispatch::existing(turn, job).is_none()));
+        if send.job.is_none_or(|job| dispatch::existing(turn, job).is_none()))
+        || matches!(&intent, Intent::Requeue { .. });
     let about = match &intent {
         Intent::Answer { attempt, .. } => Some((*attempt, Act::Answer)),
         Intent::Cancel { attempt, .. } => Some((*attempt, Act::Cancel)),
@@ -209,6 +216,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         Intent::PresumeLost { attempt, .. } => Some((*attempt, Act::PresumeLost)),
         Intent::Retry { attempt, .. } => Some((*attempt, Act::Retry)),
         Intent::Reroute { attempt, .. } => Some((*attempt, Act::Reroute)),
+        Intent::Race { attempt, .. } => Some((*attempt, Act::Race)),
         _ => None,
     };
     let result = match intent {
@@ -217,8 +225,10 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         Intent::Cancel { attempt, why } => cancel::ask(turn, attempt, why),
         Intent::Resend { attempt, why } => dispatch::resend(turn, attempt, why),
         Intent::PresumeLost { attempt, why } => dispatch::presume_lost(turn, attempt, why),
-        Intent::Retry { attempt, to, why } => reopen::retry(turn, attempt, to, why),
-        Intent::Reroute { attempt, to, why } => reopen::reroute(turn, attempt, to, why),
+        Intent::Retry { attempt, to, carry, why } => reopen::retry(turn, attempt, to, carry, why),
+        Intent::Reroute { attempt, to, carry, why } => reopen::reroute(turn, attempt, to, carry, why),
+        Intent::Race { attempt, to, why } => race::race(turn, attempt, to, why),
+        Intent::Requeue { job, to, why } => reopen::requeue(turn, job, to, why),
         Intent::CheckAgent { agent } => match turn.state().agent_key(agent) {
             Some(key) => {
                 health::probe(turn, key);
@@ -359,6 +369,7 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Dispatch(job) => queue::due(turn, job),
             Timer::Deadline(job) => queue::deadline(turn, job),
             Timer::Overdue(attempt) => dispatch::timed_out(turn, attempt),
+            Timer::Hedge(attempt) => race::hedge(turn, attempt),
             Timer::Unreachable(attempt) => retry::unreachable(turn, attempt),
             Timer::Breaker(agent) => breaker::due(turn, agent),
             Timer::Mute(number) => problems::unmute(turn, number),

@@ -72,7 +72,7 @@ pub(super) fn assign(turn: &mut Turn, key: JobKey) -> bool {
 
 /// True if the agent has a task of the job that was given up and not been read since: it may be alive, which the read
 /// tells first.
-fn is_unread(turn: &Turn, key: JobKey, agent: AgentKey) -> bool {
+pub(super) fn is_unread(turn: &Turn, key: JobKey, agent: AgentKey) -> bool {
     let Some(job) = turn.state().jobs().get(key) else { return false };
     let mut attempts = job.attempts.iter().filter_map(|key| turn.state().attempt(*key));
     attempts.any(|row| {

@@ -10,6 +10,7 @@ use crate::domain::decide::cancel;
 use crate::domain::decide::dispatch;
 use crate::domain::decide::not_now;
 use crate::domain::decide::queue;
+use crate::domain::decide::race;
 use crate::domain::decide::reason;
 use crate::domain::decide::retry;
 use crate::domain::decide::turn::Turn;
@@ -18,6 +19,7 @@ use crate::domain::effect::Order;
 use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
 use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::carry::{Carried, Carry};
 use crate::domain::job::message::Message;
 use crate::domain::job::plan::{JobPhase, NextAgent};
 use crate::domain::job::task::TaskState;
@@ -36,6 +38,7 @@ pub(super) fn retry(
     turn: &mut Turn,
     attempt: AttemptId,
     to: Option<AgentId>,
+    carry: Carry,
     why: Option<Untrusted>,
 ) -> Result<Receipt, Refusal> {
     let (key, job_key) = ours(turn, attempt)?;
@@ -63,19 +66,64 @@ pub(super) fn retry(
         _ => {}
     }
     let job = turn.state().jobs().get(job_key).ok_or_else(|| unknown("job"))?;
-    let last = job.attempts.last() == Some(&key);
-    if !last || job.phase == JobPhase::Queued {
+    if !job.round().contains(&key) || job.phase == JobPhase::Queued {
         return Err(not_now("another attempt has followed it already"));
+    }
+    if job.winner().is_some() {
+        return Err(not_now("another attempt has completed: send a copy of it instead"));
+    }
+    if let Some((_, other)) = race::living(turn, job).next() {
+        return Err(not_now(format!("attempt {} of it is alive: wait until it has ended", other.number)));
     }
     let id = job.id;
     let next = next_agent(turn, to)?;
     let target = target(turn, job_key, next);
     takes_work(turn, &target)?;
+    let carry = carried(turn, job_key, attempt, carry);
     reason(turn, key, why);
     let by = Some(turn.operator());
-    turn.job_fact_by(by, id, JobFact::Reopened { to: next, target });
+    turn.job_fact_by(by, id, JobFact::Reopened { to: next, target, carry, why: None });
     queue::assign(turn, job_key);
     Ok(receipt(turn, job_key, id))
+}
+
+/// Tries a job again that ended in the queue, before any attempt of it.
+pub(super) fn requeue(
+    turn: &mut Turn,
+    id: JobId,
+    to: Option<AgentId>,
+    why: Option<Untrusted>,
+) -> Result<Receipt, Refusal> {
+    let key = turn.state().job_key(id).ok_or_else(|| unknown("job"))?;
+    let job = turn.state().jobs().get(key).ok_or_else(|| unknown("job"))?;
+    if job.origin == Origin::Found {
+        return Err(not_now("somebody else sent it: send a copy of it instead"));
+    }
+    if !job.attempts.is_empty() {
+        return Err(not_now("it has attempts: `quarterdeck task retry` tries it again"));
+    }
+    if job.phase != JobPhase::Over {
+        return Err(not_now("it waits already: `quarterdeck queue` shows for what"));
+    }
+    let next = next_agent(turn, to)?;
+    let target = match next {
+        NextAgent::Named(agent) if matches!(turn.target_of(job), Target::Agent(_)) => Target::Agent(agent),
+        _ => turn.target_of(job),
+    };
+    takes_work(turn, &target)?;
+    queue::has_room(turn, 0)?;
+    let by = Some(turn.operator());
+    let why = why.filter(|why| !why.is_empty());
+    turn.job_fact_by(by, id, JobFact::Reopened { to: next, target, carry: None, why });
+    queue::assign(turn, key);
+    Ok(receipt(turn, key, id))
+}
+
+/// What the next attempt takes along from this one; `None` if it is sent as it was.
+fn carried(turn: &Turn, job: JobKey, from: AttemptId, carry: Carry) -> Option<Arc<Carried>> {
+    let composed = turn.state().jobs().get(job)?.plan.as_ref().is_some_and(|plan| plan.composed);
+    let Carry { context, history } = carry;
+    (composed || carry != Carry::default()).then(|| Arc::new(Carried { from, context, history }))
 }
 
 /// Moves a job whose task is alive: its agent is asked to cancel it, and once it was seen to end, another attempt follows.
@@ -83,6 +131,7 @@ pub(super) fn reroute(
     turn: &mut Turn,
     attempt: AttemptId,
     to: Option<AgentId>,
+    carry: Carry,
     why: Option<Untrusted>,
 ) -> Result<Receipt, Refusal> {
     let (key, job_key) = ours(turn, attempt)?;
@@ -93,9 +142,15 @@ pub(super) fn reroute(
     {
         return Err(not_now("it is there already: a retry on the same agent follows once it has ended"));
     }
-    let id = turn.state().jobs().get(job_key).map(|job| job.id).ok_or_else(|| unknown("job"))?;
+    let job = turn.state().jobs().get(job_key).ok_or_else(|| unknown("job"))?;
+    let id = job.id;
+    if let Some((_, other)) = race::living(turn, job).find(|(other, _)| *other != key) {
+        let number = other.number;
+        return Err(not_now(format!("attempt {number} of it runs beside this one: cancel this one instead")));
+    }
     let target = target(turn, job_key, next);
     takes_work(turn, &target)?;
+    let carry = carried(turn, job_key, attempt, carry);
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     let by = Some(turn.operator());
     if retry::is_unreached(turn, row) {
@@ -105,18 +160,18 @@ pub(super) fn reroute(
         }
         let cause = Some(retry::unreached(turn, row.agent));
         reason(turn, key, why);
-        turn.job_fact_by(by, id, JobFact::Moving { to: Some(next), target });
+        turn.job_fact_by(by, id, JobFact::Moving { to: Some(next), target, carry });
         turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::PresumedLost, cause });
     } else {
         // It refuses what cannot be canceled before it records anything.
         cancel::ask(turn, attempt, why)?;
-        turn.job_fact_by(by, id, JobFact::Moving { to: Some(next), target });
+        turn.job_fact_by(by, id, JobFact::Moving { to: Some(next), target, carry });
     }
     Ok(receipt(turn, job_key, id))
 }
 
 /// An attempt of a job that we sent, with the job.
-fn ours(turn: &Turn, attempt: AttemptId) -> Result<(AttemptKey, JobKey), Refusal> {
+pub(super) fn ours(turn: &Turn, attempt: AttemptId) -> Result<(AttemptKey, JobKey), Refusal> {
     let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     let job = turn.state().job_of(row).ok_or_else(|| unknown("job"))?;
@@ -128,7 +183,7 @@ fn ours(turn: &Turn, attempt: AttemptId) -> Result<(AttemptKey, JobKey), Refusal
 
 /// Where a job goes from here on. One that was sent to a named agent goes to agents with the same skill once an operator
 /// wants it anywhere, and stays where it was if no skill is known.
-fn target(turn: &Turn, key: JobKey, next: NextAgent) -> Target {
+pub(super) fn target(turn: &Turn, key: JobKey, next: NextAgent) -> Target {
     let Some(job) = turn.state().jobs().get(key) else { return Target::Any };
     let before = turn.target_of(job);
     match (before, next, &job.skill) {
@@ -157,26 +212,47 @@ fn receipt(turn: &Turn, key: JobKey, job: JobId) -> Receipt {
     Receipt::Taken { job, attempt }
 }
 
+/// The message of a job as its next attempt sends it, if it is at hand.
+pub(super) fn at_hand(turn: &Turn, key: JobKey) -> Option<Arc<Message>> {
+    let job = turn.state().jobs().get(key)?;
+    let carries = job.plan.as_ref().is_some_and(|plan| plan.carry.is_some());
+    let message = job.message.as_ref().or_else(|| turn.live.messages.get(&key));
+    message.filter(|_| !carries).cloned()
+}
+
 /// The message of a job, if it is at hand; otherwise it is read from the journal, and the job goes on once it has come.
 pub(super) fn message(turn: &mut Turn, key: JobKey) -> Option<Arc<Message>> {
-    let job = turn.state().jobs().get(key)?;
-    if let Some(message) = job.message.as_ref().or_else(|| turn.live.messages.get(&key)) {
-        return Some(message.clone());
+    if let Some(message) = at_hand(turn, key) {
+        return Some(message);
     }
-    let id = job.id;
-    if turn.live.loading.insert(key) {
-        turn.order_of_shell(Order::LoadMessage { job: id });
-    }
+    load(turn, key);
     None
 }
 
-/// The message of a job was read.
-pub(super) fn loaded(turn: &mut Turn, job: JobId, message: Option<Arc<Message>>) {
+/// Orders the message of a job, unless it is being read already.
+fn load(turn: &mut Turn, key: JobKey) {
+    let Some(job) = turn.state().jobs().get(key) else { return };
+    let id = job.id;
+    let plan = job.plan.as_ref();
+    let carry = plan.and_then(|plan| plan.carry.as_deref().cloned()).map(Arc::new);
+    let composed = plan.is_some_and(|plan| plan.composed);
+    if turn.live.loading.insert(key) {
+        turn.order_of_shell(Order::LoadMessage { job: id, composed, carry });
+    }
+}
+
+/// The message of a job was read, with what it carries.
+pub(super) fn loaded(turn: &mut Turn, job: JobId, carry: Option<&Carried>, message: Option<Arc<Message>>) {
     let Some(key) = turn.state().job_key(job) else { return };
     if !turn.live.loading.remove(&key) {
         return;
     }
     let Some(row) = turn.state().jobs().get(key) else { return };
+    let wanted = row.plan.as_ref().and_then(|plan| plan.carry.as_deref());
+    if wanted != carry {
+        // An operator has decided otherwise in the meantime.
+        return load(turn, key);
+    }
     let queued = row.phase == JobPhase::Queued;
     let planned = planned(turn, row);
     let Some(message) = message else {
@@ -184,15 +260,22 @@ pub(super) fn loaded(turn: &mut Turn, job: JobId, message: Option<Arc<Message>>)
         if queued {
             turn.job_fact(job, JobFact::Ended { cause: Some(cause.clone()) });
         }
+        race::give_up_next(turn, key, cause.clone());
         for attempt in planned {
             dispatch::give_up_one(turn, attempt, &cause);
         }
         return;
     };
-    turn.live.messages.insert(key, message);
+    if carry.is_some() {
+        turn.live.messages.remove(&key);
+        turn.job_fact(job, JobFact::Composed { message });
+    } else {
+        turn.live.messages.insert(key, message);
+    }
     if queued {
         queue::assign(turn, key);
     }
+    race::go_on(turn, key);
     for attempt in planned {
         dispatch::begin(turn, attempt);
     }

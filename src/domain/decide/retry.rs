@@ -12,13 +12,14 @@ use crate::domain::decide::cancel;
 use crate::domain::decide::doubt;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::queue;
+use crate::domain::decide::race;
 use crate::domain::decide::turn::Turn;
 use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptKey, JobKey};
 use crate::domain::job::plan::{JobPhase, Plan, WaitReason};
 use crate::domain::job::task::{TaskState, Verdict};
 use crate::domain::job::{Attempt, Job, Origin, Phase, Task};
-use crate::domain::route::{Backoff, Target, UNREACHABLE_AFTER};
+use crate::domain::route::{Backoff, Rule, Target, UNREACHABLE_AFTER};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -73,68 +74,89 @@ impl End {
 /// Looks at the job of an attempt that has changed.
 pub(super) fn look(turn: &mut Turn, attempt: AttemptKey) {
     let Some(key) = turn.state().attempt(attempt).map(|attempt| attempt.job) else { return };
+    let Some(job) = turn.state().jobs().get(key).filter(|job| job.origin == Origin::Sent) else { return };
+    if job.winner().is_some() {
+        return race::stop(turn, key, attempt);
+    }
     came_back(turn, key, attempt);
     let Some(job) = turn.state().jobs().get(key) else { return };
-    if job.origin != Origin::Sent {
-        return;
-    }
-    if job.phase == JobPhase::Queued {
-        // It may have waited for a task that was given up, and that its agent turns out not to have.
-        let pauses = job.plan.as_ref().and_then(|plan| plan.waiting?.until).is_some();
-        let row = turn.state().attempt(attempt);
-        let gone =
-            row.and_then(|row| row.task.as_ref()).is_some_and(|task| task.verdict == Some(Verdict::Lost));
-        if gone && !pauses {
-            queue::assign(turn, key);
+    match job.phase {
+        JobPhase::Queued => {
+            // It may have waited for a task that was given up, and that its agent turns out not to have.
+            let pauses = job.plan.as_ref().and_then(|plan| plan.waiting?.until).is_some();
+            let row = turn.state().attempt(attempt);
+            let gone =
+                row.and_then(|row| row.task.as_ref()).is_some_and(|task| task.verdict == Some(Verdict::Lost));
+            if gone && !pauses {
+                queue::assign(turn, key);
+            }
         }
-        return;
+        JobPhase::Running if job.round().len() > 1 => match race::completed(turn, job) {
+            Some(winner) => won(turn, key, winner),
+            None => follow(turn, key),
+        },
+        JobPhase::Running => follow(turn, key),
+        JobPhase::Over => {}
     }
-    if job.phase != JobPhase::Running {
-        return;
+}
+
+/// What is known of the attempts of a job that ran beside each other, once none of them is alive.
+struct Ended {
+    end: End,
+    /// The one that ended last.
+    last: AttemptKey,
+    /// Those that may have arrived, and about which nobody has decided.
+    open: Vec<AttemptKey>,
+}
+
+impl Ended {
+    /// `None` while one of them is alive.
+    fn of(turn: &Turn, job: &Job) -> Option<Self> {
+        if race::living(turn, job).any(|(_, row)| row.phase != Phase::Uncertain) {
+            return None;
+        }
+        let rows = || job.round().iter().filter_map(|key| Some((*key, turn.state().attempt(*key)?)));
+        let (last, row) = rows().max_by_key(|(_, row)| (row.since().at, row.number))?;
+        let ends: Vec<End> = rows().filter_map(|(_, row)| End::of(row)).collect();
+        // What an operator ended last is not tried again; otherwise the one that allows least decides.
+        let end = match End::of(row)? {
+            End::Wanted => End::Wanted,
+            end => [End::Unknown, End::Failed].into_iter().find(|one| ends.contains(one)).unwrap_or(end),
+        };
+        let open = rows().filter(|(_, row)| row.phase == Phase::Uncertain).map(|(key, _)| key).collect();
+        Some(Self { end, last, open })
     }
-    let Some((last, row)) = job.attempts.last().and_then(|key| Some((*key, turn.state().attempt(*key)?)))
-    else {
-        return;
-    };
-    let Some(end) = End::of(row) else { return };
-    let (id, open) = (job.id, row.phase == Phase::Uncertain);
-    let completed =
-        row.task.as_ref().map_or(row.phase == Phase::Answered, |task| task.state == TaskState::Completed);
-    let (agent, created, row_has_task) = (row.agent, row.created, row.task.is_some());
-    // Several attempts are alive only while an operator races them.
-    let others_run = job.attempts.iter().any(|key| {
-        *key != last
-            && turn
-                .state()
-                .attempt(*key)
-                .is_some_and(|attempt| attempt.is_live() && attempt.phase != Phase::Uncertain)
-    });
-    if others_run {
-        return;
-    }
+}
+
+/// Ends a job that runs and has no live attempt, or lets another one follow.
+fn follow(turn: &mut Turn, key: JobKey) {
+    let Some(job) = turn.state().jobs().get(key) else { return };
+    let Some(Ended { end, last, open }) = Ended::of(turn, job) else { return };
+    let Some(row) = turn.state().attempt(last) else { return };
     let idempotent = job.plan.as_ref().is_some_and(|plan| plan.idempotent);
-    if open && !idempotent {
+    if !open.is_empty() && !idempotent {
         // An operator decides.
         return;
     }
-    let cause = row
-        .cause
-        .clone()
-        .or_else(|| row.task.as_ref().map(|task| Arc::new(Cause::TaskEnded(task_end(task)))));
-    let next = job.plan.as_ref().and_then(|plan| moved(plan, row).or_else(|| next(turn, job, plan, end)));
-    if open {
-        if next.is_none() {
-            return;
-        }
-        turn.clear_timer(Timer::Lookup(last));
-        turn.attempt_fact(last, AttemptFact::Moved { phase: Phase::PresumedLost, cause: cause.clone() });
+    let (id, has_task) = (job.id, row.task.is_some());
+    let completed =
+        row.task.as_ref().map_or(row.phase == Phase::Answered, |task| task.state == TaskState::Completed);
+    let cause = cause_of(row);
+    let next =
+        job.plan.as_ref().and_then(|plan| moved(plan, row).or_else(|| next(turn, job, plan, end, row)));
+    if !open.is_empty() && next.is_none() {
+        return;
     }
-    if row_has_task {
+    for attempt in open {
+        let cause = turn.state().attempt(attempt).and_then(cause_of);
+        turn.clear_timer(Timer::Lookup(attempt));
+        turn.attempt_fact(attempt, AttemptFact::Moved { phase: Phase::PresumedLost, cause });
+    }
+    if has_task {
         turn.live.messages.remove(&key);
     }
     if completed {
-        let at = turn.at;
-        turn.agent_live(agent).task_time.record(at, at.since(created));
+        took(turn, last);
     }
     match next {
         Some(Next::After(pause)) => {
@@ -154,6 +176,34 @@ pub(super) fn look(turn: &mut Turn, attempt: AttemptKey) {
             turn.job_fact(id, JobFact::Ended { cause });
         }
     }
+}
+
+/// One of the attempts that run beside each other has completed: the job ends with it, and the others are stopped.
+fn won(turn: &mut Turn, key: JobKey, winner: AttemptKey) {
+    let Some(job) = turn.state().jobs().get(key) else { return };
+    let (id, attempts) = (job.id, job.attempts.to_vec());
+    turn.attempt_fact(winner, AttemptFact::Won);
+    turn.live.messages.remove(&key);
+    took(turn, winner);
+    turn.clear_timer(Timer::Deadline(key));
+    turn.job_fact(id, JobFact::Ended { cause: None });
+    for attempt in attempts {
+        race::stop(turn, key, attempt);
+    }
+}
+
+/// Counts the time that a completed attempt took.
+fn took(turn: &mut Turn, key: AttemptKey) {
+    let Some((agent, created)) = turn.state().attempt(key).map(|row| (row.agent, row.created)) else {
+        return;
+    };
+    let at = turn.at;
+    turn.agent_live(agent).task_time.record(at, at.since(created));
+}
+
+/// Why an attempt has no result.
+fn cause_of(row: &Attempt) -> Option<Arc<Cause>> {
+    row.cause.clone().or_else(|| row.task.as_ref().map(|task| Arc::new(Cause::TaskEnded(task_end(task)))))
 }
 
 /// The agent of a task cannot be reached: after a while, something is done about it.
@@ -178,9 +228,17 @@ pub(super) fn unreachable(turn: &mut Turn, key: AttemptKey) {
         // It is not known yet: it is looked for, or the program has just started.
         return out_of_sight(turn, key);
     }
-    let is_last = job.attempts.last() == Some(&key) && job.phase == JobPhase::Running;
-    let next = job.plan.as_ref().filter(|_| is_last).and_then(|plan| next(turn, job, plan, End::Unknown));
-    if next.is_some() {
+    let is_current = job.round().contains(&key) && job.phase == JobPhase::Running;
+    let idempotent = job.plan.as_ref().is_some_and(|plan| plan.idempotent);
+    // While another attempt runs beside it, nothing has to follow.
+    let others_run =
+        race::living(turn, job).any(|(other, row)| other != key && row.phase != Phase::Uncertain);
+    let follows = || {
+        let plan = job.plan.as_ref()?;
+        next(turn, job, plan, End::Unknown, row)
+    };
+    let given_up = job.winner().is_some() || is_current && idempotent && (others_run || follows().is_some());
+    if given_up {
         let cause = Some(unreached(turn, agent));
         turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::PresumedLost, cause });
     } else {
@@ -209,11 +267,12 @@ pub(super) fn reported(turn: &mut Turn, attempt: AttemptKey) {
     goes_on(turn, attempt);
 }
 
-/// The last attempt of a job was given up, and is not any more: the job goes on with it.
+/// An attempt of a job was given up, and is not any more: the job goes on with it, unless another one has followed or won.
 pub(super) fn goes_on(turn: &mut Turn, attempt: AttemptKey) {
     let Some(key) = turn.state().attempt(attempt).map(|row| row.job) else { return };
     let Some(job) = turn.state().jobs().get(key) else { return };
-    if job.attempts.last() == Some(&attempt) && job.phase != JobPhase::Running {
+    let is_current = job.round().contains(&attempt) && job.winner().is_none();
+    if is_current && job.phase != JobPhase::Running {
         let id = job.id;
         turn.clear_timer(Timer::Dispatch(key));
         turn.job_fact(id, JobFact::CameBack);
@@ -235,7 +294,7 @@ fn came_back(turn: &mut Turn, key: JobKey, attempt: AttemptKey) {
     let Some(row) = turn.state().attempt(attempt).filter(|row| row.is_live()) else { return };
     let Some(task) = &row.task else { return };
     let id = row.id;
-    if job.attempts.last() == Some(&attempt) {
+    if job.round().contains(&attempt) {
         return goes_on(turn, attempt);
     }
     // Refused if its agent cannot be reached: asked again with its next report.
@@ -257,8 +316,8 @@ fn moved(plan: &Plan, attempt: &Attempt) -> Option<Next> {
     (plan.next.is_some() && !completed && attempt.phase != Phase::Answered).then_some(Next::Now)
 }
 
-/// When the next attempt is made; `None` if there is none.
-fn next(turn: &Turn, job: &Job, plan: &Plan, end: End) -> Option<Next> {
+/// When the next attempt is made after `last`; `None` if there is none.
+fn next(turn: &Turn, job: &Job, plan: &Plan, end: End, last: &Attempt) -> Option<Next> {
     let allowed = match end {
         End::Wanted => false,
         End::Failed | End::Unsent => true,
@@ -268,7 +327,6 @@ fn next(turn: &Turn, job: &Job, plan: &Plan, end: End) -> Option<Next> {
         return None;
     }
     let is_ours = |cause: &Cause| matches!(cause, Cause::Unsaved(_) | Cause::Stopping);
-    let last = job.attempts.last().and_then(|key| turn.state().attempt(*key))?;
     if last.cause.as_deref().is_some_and(is_ours) {
         return None;
     }
@@ -281,7 +339,7 @@ fn next(turn: &Turn, job: &Job, plan: &Plan, end: End) -> Option<Next> {
     if plan.retries >= rule.retry.max || rule.retry.backoff == Backoff::None {
         return None;
     }
-    if !turn.live.budgets.get(&rule.name).is_none_or(|budget| budget.allows(turn.at, rule.retry.budget)) {
+    if !within_budget(turn, rule) {
         return None;
     }
     let asked = match last.cause.as_deref() {
@@ -291,8 +349,13 @@ fn next(turn: &Turn, job: &Job, plan: &Plan, end: End) -> Option<Next> {
     Some(Next::After(rule.retry.backoff.wait(plan.retries + 1).max(asked)))
 }
 
-/// Counts a retry against the budget of its rule.
-fn spend(turn: &mut Turn, key: JobKey) {
+/// True if a rule may try or hedge once more now.
+pub(super) fn within_budget(turn: &Turn, rule: &Rule) -> bool {
+    turn.live.budgets.get(&rule.name).is_none_or(|budget| budget.allows(turn.at, rule.retry.budget))
+}
+
+/// Counts a retry or a hedge against the budget of its rule.
+pub(super) fn spend(turn: &mut Turn, key: JobKey) {
     let at = turn.at;
     let rule = turn.state().jobs().get(key).and_then(|job| job.plan.as_ref()?.rule.clone());
     if let Some(rule) = rule {

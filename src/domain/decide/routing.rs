@@ -35,6 +35,26 @@ pub(in crate::domain) enum Choice {
 
 /// Chooses an agent for a job. Agents of its earlier attempts come last.
 pub(super) fn choose(turn: &mut Turn, target: &Target, fields: &MessageFields, tried: &[AgentKey]) -> Choice {
+    choose_among(turn, target, fields, tried, false)
+}
+
+/// Chooses an agent for another attempt of a job that runs at these agents. The job has its place in its rule already.
+pub(super) fn choose_beside(
+    turn: &mut Turn,
+    target: &Target,
+    fields: &MessageFields,
+    runs_at: &[AgentKey],
+) -> Choice {
+    choose_among(turn, target, fields, runs_at, true)
+}
+
+fn choose_among(
+    turn: &mut Turn,
+    target: &Target,
+    fields: &MessageFields,
+    tried: &[AgentKey],
+    beside: bool,
+) -> Choice {
     if let Target::Agent(agent) = target {
         return match turn.state().agent_key(*agent) {
             Some(key) => choose_named(turn, key),
@@ -55,6 +75,7 @@ pub(super) fn choose(turn: &mut Turn, target: &Target, fields: &MessageFields, t
         candidates,
     };
     if decided.is_some()
+        && !beside
         && rule.concurrency.is_some_and(|most| turn.state().queue().running(&rule.name) >= most as usize)
     {
         return Choice::Wait(WaitReason::Concurrency, decision(0, Vec::new()));
@@ -62,8 +83,11 @@ pub(super) fn choose(turn: &mut Turn, target: &Target, fields: &MessageFields, t
     let mut waits: Option<(WaitReason, Decision)> = None;
     for (stage, selector) in rule.stages().enumerate() {
         let agents = selected(turn, selector);
-        let candidates: Vec<Candidate> =
-            agents.iter().filter_map(|key| candidate(turn, *key, &rule, tried.contains(key))).collect();
+        let candidates: Vec<Candidate> = agents
+            .iter()
+            .filter(|key| !beside || !tried.contains(key))
+            .filter_map(|key| candidate(turn, *key, &rule, tried.contains(key)))
+            .collect();
         if candidates.is_empty() {
             continue;
         }

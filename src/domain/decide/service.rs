@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use crate::domain::agent::service::{Drain, OutOfService, Service, ServiceChange};
+use crate::domain::decide::cancel;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::not_now;
+use crate::domain::decide::race;
 use crate::domain::decide::reopen;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::fact::AgentFact;
-use crate::domain::id::{AgentId, AgentKey};
+use crate::domain::id::{AgentId, AgentKey, AttemptId};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::job::Origin;
+use crate::domain::job::carry::Carry;
 use crate::domain::text::Untrusted;
 
 /// Tasks that leave an agent in one step, at most.
@@ -102,9 +105,19 @@ fn move_all(turn: &mut Turn, key: AgentKey, out: &OutOfService) {
     let before = turn.by.replace(out.by.clone());
     for attempt in attempts {
         // Refused if nothing can be canceled now; looked at again while it is not empty.
-        let _stays_here = reopen::reroute(turn, attempt, None, out.why.clone());
+        let _stays_here = leave(turn, attempt, out.why.clone());
     }
     turn.by = before;
+}
+
+/// Moves a task, or cancels it if another attempt of its job runs beside it.
+fn leave(turn: &mut Turn, attempt: AttemptId, why: Option<Untrusted>) -> Result<Receipt, Refusal> {
+    let row = turn.state().attempt_key(attempt).and_then(|key| turn.state().attempt(key));
+    let job = row.and_then(|row| turn.state().job_of(row));
+    if job.is_some_and(|job| race::living(turn, job).count() > 1) {
+        return cancel::ask(turn, attempt, why);
+    }
+    reopen::reroute(turn, attempt, None, Carry::default(), why)
 }
 
 /// Looks whether an agent that is being drained is empty.

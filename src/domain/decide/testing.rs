@@ -14,11 +14,12 @@ use crate::domain::call::{Answered, Outcome, Probed, SendOutcome, StreamOutcome,
 use crate::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent, TlsFault};
 use crate::domain::core::{Core, Out};
 use crate::domain::effect::Order;
-use crate::domain::fact::{Fact, JobFact};
+use crate::domain::fact::{Fact, JobFact, JournalEntry, Owner};
 use crate::domain::fleet::source::{DiscoveredAgent, SourceReport, SourceSpec};
 use crate::domain::id::{AgentKey, AttemptKey, CallId, JobId};
 use crate::domain::input::{Input, Rules, ServerTraits};
 use crate::domain::intent::{Intent, Send};
+use crate::domain::job::carry::{Carried, Carry, compose};
 use crate::domain::job::message::{Artifact, Message, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::job::{Attempt, Job, Phase};
@@ -112,6 +113,13 @@ pub(in crate::domain::decide) enum Event {
     /// An operator tries the job of the agent's newest attempt again, or moves it; to the second agent, or anywhere.
     Retry(usize, Option<usize>),
     Reroute(usize, Option<usize>),
+    /// The same with something taken along, at the second agent.
+    RetryWith(usize, usize, Carry),
+    RerouteWith(usize, usize, Carry),
+    /// An operator races the agent's newest attempt, at the second agent or anywhere.
+    Race(usize, Option<usize>),
+    /// An operator tries the newest job again that has no attempt.
+    Requeue(Option<usize>),
     /// An operator takes the agent's newest attempt as lost.
     PresumeLost(usize),
     /// An operator takes the agent out of service, or puts it back.
@@ -155,8 +163,10 @@ pub(in crate::domain::decide) struct Fleet {
     calls: Vec<(u64, usize, &'static str)>,
     /// The texts of refusals, oldest first.
     refusals: Vec<String>,
-    /// The messages of all jobs, as a journal has them.
-    messages: BTreeMap<JobId, Option<Arc<Message>>>,
+    /// The facts of all jobs, as a journal has them.
+    journal: Vec<JournalEntry>,
+    /// Every message that was sent, with its agent.
+    sent: Vec<(usize, Arc<Message>)>,
 }
 
 impl Fleet {
@@ -177,7 +187,8 @@ impl Fleet {
             states: BTreeMap::new(),
             calls: Vec::new(),
             refusals: Vec::new(),
-            messages: BTreeMap::new(),
+            journal: Vec::new(),
+            sent: Vec::new(),
         };
         let mut out = Out::default();
         fleet.core.resume(start, None, &mut out);
@@ -292,11 +303,29 @@ impl Fleet {
             }
             Event::Retry(agent, to) => {
                 let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
-                self.intent(Intent::Retry { attempt, to, why: None });
+                self.intent(Intent::Retry { attempt, to, carry: Carry::default(), why: None });
             }
             Event::Reroute(agent, to) => {
                 let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
-                self.intent(Intent::Reroute { attempt, to, why: None });
+                self.intent(Intent::Reroute { attempt, to, carry: Carry::default(), why: None });
+            }
+            Event::RetryWith(agent, to, carry) => {
+                let (attempt, to) = (self.newest(agent).id, Some(self.agent(to).id));
+                self.intent(Intent::Retry { attempt, to, carry, why: None });
+            }
+            Event::RerouteWith(agent, to, carry) => {
+                let (attempt, to) = (self.newest(agent).id, Some(self.agent(to).id));
+                self.intent(Intent::Reroute { attempt, to, carry, why: None });
+            }
+            Event::Race(agent, to) => {
+                let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
+                self.intent(Intent::Race { attempt, to, why: Some("slow".into()) });
+            }
+            Event::Requeue(to) => {
+                let jobs = self.core.state().jobs().iter().filter(|(_, job)| job.attempts.is_empty());
+                let job = jobs.map(|(_, job)| job.id).last().expect("a job without an attempt");
+                let to = to.map(|to| self.agent(to).id);
+                self.intent(Intent::Requeue { job, to, why: None });
             }
             Event::PresumeLost(agent) => {
                 let attempt = self.newest(agent).id;
@@ -345,25 +374,47 @@ impl Fleet {
         self.core.step(self.now, input, &mut out);
         self.refusals
             .extend(out.replies.iter().filter_map(|reply| Some(reply.result.as_ref().err()?.to_string())));
-        for entry in &out.facts {
-            if let Fact::Job(job, JobFact::Opened { message, .. }) = &entry.fact {
-                self.messages.insert(*job, message.clone());
-            }
-        }
+        self.journal.extend(out.facts.iter().filter(|entry| matches!(entry.fact, Fact::Job(..))).cloned());
         for effect in out.effects {
-            if let Order::LoadMessage { job } = effect.order {
-                let message = self.messages.get(&job).cloned().flatten();
-                self.feed(Input::MessageLoaded { job, message });
+            if let Order::LoadMessage { job, composed, carry } = effect.order {
+                let message = self.message_of(job, composed, carry.as_deref());
+                self.feed(Input::MessageLoaded { job, carry, message });
                 continue;
             }
             let key = effect.to.agent().expect("a call of an agent");
             let place = self.keys().iter().position(|known| *known == key);
             let agent = place.expect("a known agent");
             self.calls.push((self.millis(), agent, name_of(&effect.order)));
+            if let Order::Send { message, .. } = &effect.order {
+                self.sent.push((agent, message.clone()));
+            }
             for outcome in self.answer(agent, &effect.order, effect.call) {
                 self.feed(Input::Outcome { call: effect.call, outcome });
             }
         }
+    }
+
+    /// The message of a job as the engine reads it.
+    fn message_of(&self, job: JobId, composed: bool, carry: Option<&Carried>) -> Option<Arc<Message>> {
+        let facts: Vec<_> =
+            self.journal.iter().filter(|entry| entry.owner() == Owner::Job(job)).cloned().collect();
+        let original = facts.iter().find_map(|entry| match &entry.fact {
+            Fact::Job(_, JobFact::Opened { message, .. }) => message.clone(),
+            _ => None,
+        })?;
+        if let Some(carried) = carry {
+            return Some(Arc::new(compose(&original, &facts, carried)));
+        }
+        let last = facts.iter().rev().find_map(|entry| match &entry.fact {
+            Fact::Job(_, JobFact::Composed { message }) => Some(message.clone()),
+            _ => None,
+        });
+        last.filter(|_| composed).or(Some(original))
+    }
+
+    /// The message that was sent last, with its agent.
+    pub(in crate::domain::decide) fn last_sent(&self) -> (usize, Arc<Message>) {
+        self.sent.last().expect("a message that was sent").clone()
     }
 
     fn millis(&self) -> u64 {
@@ -482,11 +533,12 @@ impl Fleet {
         let state = self.core.state();
         let attempt = |key: &AttemptKey| {
             let attempt = state.attempt(*key).expect("an attempt");
+            let won = state.job_of(attempt).and_then(Job::winner) == Some(*key);
             let how = match &attempt.task {
                 Some(task) if attempt.phase != Phase::PresumedLost => task.state.word(),
                 _ => attempt.phase.as_str().to_owned(),
             };
-            format!("{} {how}", attempt.agent.0)
+            format!("{} {how}{}", attempt.agent.0, if won { ", won" } else { "" })
         };
         let story = |job: &Job| {
             let plan = job.plan.as_ref();

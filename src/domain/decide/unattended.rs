@@ -112,6 +112,11 @@ pub(in crate::domain) fn find(state: &State, live: &Live) -> Vec<(AttemptKey, &'
             JobPhase::Running if job.attempts.iter().all(ended) => {
                 found.push((*last, "nothing follows its last attempt"));
             }
+            JobPhase::Running
+                if job.race().is_some_and(|race| race.next.is_some()) && !live.loading.contains(&key) =>
+            {
+                found.push((*last, "nothing sends the attempt that is to race it"));
+            }
             JobPhase::Queued if pauses && !is_due(Timer::Dispatch(key)) && !live.loading.contains(&key) => {
                 found.push((*last, "its next attempt is not due"));
             }

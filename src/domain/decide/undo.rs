@@ -11,7 +11,7 @@ use crate::domain::agent::service::Service;
 use crate::domain::cause::Cause;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::turn::Turn;
-use crate::domain::decide::{breaker, dispatch, fleet, retry, service};
+use crate::domain::decide::{breaker, dispatch, fleet, race, retry, service};
 use crate::domain::fact::{AttemptFact, FleetFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt};
@@ -31,6 +31,8 @@ pub(in crate::domain) enum Undo {
     Attempt(AttemptKey, Phase, Option<Arc<Cause>>),
     /// The task that was to move, with its cancel mark before the act.
     Reroute(AttemptKey, Option<CancelMark>),
+    /// The job of a task that is raced, and how many attempts it had before.
+    Race(JobId, usize),
     /// The cancel mark of the task before the act.
     Cancel(AttemptKey, Option<CancelMark>),
     /// The take and the mute of the problem before the act.
@@ -56,6 +58,7 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
     match intent {
         Intent::Send(_)
         | Intent::Retry { .. }
+        | Intent::Requeue { .. }
         | Intent::Answer { .. }
         | Intent::Note { .. }
         | Intent::TakeBackNote { .. } => Some(Undo::Nothing),
@@ -63,6 +66,10 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
         Intent::Reroute { attempt, .. } => {
             let key = state.attempt_key(*attempt)?;
             Some(Undo::Reroute(key, state.attempt(key)?.task.as_ref().and_then(|task| task.cancel)))
+        }
+        Intent::Race { attempt, .. } => {
+            let job = state.job_of(state.attempt(state.attempt_key(*attempt)?)?)?;
+            Some(Undo::Race(job.id, job.attempts.len()))
         }
         Intent::Cancel { attempt, .. } => {
             let key = state.attempt_key(*attempt)?;
@@ -165,7 +172,9 @@ fn hand_on(turn: &mut Turn, ticket: u64, undo: Undo) -> Undo {
             let added = |undo: &Undo| matches!(undo, Undo::Added(agents) if agent.is_some_and(|id| agents.contains(&id)));
             cancel_out(turn, ticket, Undo::Removed(key), added)
         }
-        undo @ (Undo::Nothing | Undo::Send(_) | Undo::Attempt(..) | Undo::Reroute(..)) => undo,
+        undo @ (Undo::Nothing | Undo::Send(_) | Undo::Attempt(..) | Undo::Reroute(..) | Undo::Race(..)) => {
+            undo
+        }
     }
 }
 
@@ -230,7 +239,7 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
         Undo::Reroute(key, mark) => {
             let job = turn.state().attempt(key).and_then(|attempt| turn.state().job_of(attempt));
             if let Some((job, target)) = job.map(|job| (job.id, turn.target_of(job))) {
-                turn.job_fact(job, JobFact::Moving { to: None, target });
+                turn.job_fact(job, JobFact::Moving { to: None, target, carry: None });
             }
             withdraw_cancel(turn, key, mark);
             if turn.state().attempt(key).is_some_and(|attempt| attempt.phase == Phase::PresumedLost) {
@@ -243,6 +252,14 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
                     dispatch::give_up_one(turn, next, cause);
                 }
                 retry::goes_on(turn, key);
+            }
+        }
+        Undo::Race(job, before) => {
+            let Some(key) = turn.state().job_key(job) else { return };
+            race::give_up_next(turn, key, cause.clone());
+            let attempts = turn.state().jobs().get(key).map(|job| job.attempts.to_vec()).unwrap_or_default();
+            for attempt in attempts.into_iter().skip(before) {
+                dispatch::give_up_one(turn, attempt, cause);
             }
         }
         Undo::Cancel(key, mark) => withdraw_cancel(turn, key, mark),

@@ -24,6 +24,8 @@ pub enum Act {
     Retry,
     /// Moved a job to another agent.
     Reroute,
+    /// Sent another attempt beside a live task.
+    Race,
 }
 
 impl Act {
@@ -36,6 +38,7 @@ impl Act {
             Self::PresumeLost => "presumed lost",
             Self::Retry => "tried again",
             Self::Reroute => "moved",
+            Self::Race => "raced",
         }
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentId, AttemptId, ContextId, MessageId, TaskId};
+use crate::domain::job::carry::Carried;
 use crate::domain::job::message::{Json, Message, Part};
-use crate::domain::job::plan::{NextAgent, Plan, WaitReason};
+use crate::domain::job::plan::{NextAgent, Plan, RaceReason, WaitReason};
 use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::route::Target;
@@ -60,6 +61,29 @@ pub enum JobFact {
         to: NextAgent,
         /// The target from here on.
         target: Target,
+        /// What it takes along from an earlier attempt; `None` if it is sent as it was.
+        carry: Option<Arc<Carried>>,
+        /// The operator's reason, if there is no attempt whose history has it.
+        why: Option<Untrusted>,
+    },
+    /// What it is to be sent as from here on: its message with what an earlier attempt had come to.
+    Composed {
+        /// The message.
+        message: Arc<Message>,
+    },
+    /// Another attempt is to be sent beside a live one.
+    Racing {
+        /// Where.
+        to: NextAgent,
+        /// Why.
+        why: RaceReason,
+        /// The target of the job.
+        target: Target,
+    },
+    /// That attempt is not sent after all.
+    RaceDropped {
+        /// Why.
+        cause: Arc<Cause>,
     },
     /// A task of an attempt that was given up was found alive, and no other attempt has followed it.
     CameBack,
@@ -69,6 +93,8 @@ pub enum JobFact {
         to: Option<NextAgent>,
         /// The target from here on.
         target: Target,
+        /// What it takes along from the live attempt; `None` if it is sent as it was.
+        carry: Option<Arc<Carried>>,
     },
     /// Details of a found job became known.
     Explained {
@@ -99,6 +125,9 @@ impl JobFact {
             | Self::Ended { .. }
             | Self::Reopened { .. }
             | Self::Moving { .. }
+            | Self::Composed { .. }
+            | Self::Racing { .. }
+            | Self::RaceDropped { .. }
             | Self::CameBack
             | Self::Forgotten => None,
         }
@@ -239,6 +268,8 @@ pub enum AttemptFact {
         /// The violation.
         violation: ProtocolViolation,
     },
+    /// It is the first to complete of the attempts that ran beside each other: its result is that of the job.
+    Won,
     /// The task has ended and was compared, or was given up: nothing more is expected of it.
     Settled,
 }

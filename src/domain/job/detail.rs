@@ -285,3 +285,33 @@ impl Output {
 fn head(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
+
+/// The whole of every output of an attempt, in the order in which they began: id, name, parts.
+pub fn outputs_of(
+    facts: &[JournalEntry],
+    attempt: AttemptId,
+) -> Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> {
+    let mut outputs: Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> = Vec::new();
+    for entry in facts {
+        let Some((of, AttemptFact::ArtifactSeen { artifact, name, append, parts, .. })) =
+            entry.fact.of_attempt()
+        else {
+            continue;
+        };
+        if of != attempt {
+            continue;
+        }
+        let at = outputs.iter().position(|(id, ..)| id == artifact);
+        let at = at.unwrap_or_else(|| {
+            outputs.push((artifact.clone(), None, Vec::new()));
+            outputs.len() - 1
+        });
+        let (_, known_name, known) = &mut outputs[at];
+        if !append {
+            known.clear();
+        }
+        *known_name = name.clone().or(known_name.take());
+        known.extend(parts.iter().cloned());
+    }
+    outputs
+}

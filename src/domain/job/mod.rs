@@ -1,6 +1,7 @@
 //! Jobs and attempts: requested work, and each message sent for it.
 
 pub mod attention;
+pub mod carry;
 pub mod detail;
 pub mod message;
 pub mod plan;
@@ -13,7 +14,7 @@ use smallvec::SmallVec;
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use crate::domain::job::message::{Fingerprint, Message, OfferedAnswer};
-use crate::domain::job::plan::{JobPhase, Plan};
+use crate::domain::job::plan::{JobPhase, Plan, Race, RaceReason};
 use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
@@ -47,6 +48,43 @@ pub struct Job {
     pub phase: JobPhase,
     /// How it is dispatched; `None` for a found job, and for one sent to a named agent that took it at once.
     pub plan: Option<Box<Plan>>,
+}
+
+impl Job {
+    /// Its race, if attempts of it ever ran beside each other.
+    pub fn race(&self) -> Option<&Race> {
+        self.plan.as_ref()?.race.as_deref()
+    }
+
+    /// Why the attempt of this number was sent beside a live one; `None` for any other.
+    pub fn raced(&self, number: u16) -> Option<&RaceReason> {
+        self.race()?.racers.iter().find(|racer| racer.number == number).map(|racer| &racer.why)
+    }
+
+    /// The attempts that may run beside each other now: the last one that followed by itself, and those that were sent
+    /// beside it. One alone if nothing was raced or hedged.
+    pub fn round(&self) -> &[AttemptKey] {
+        let followed = |index: &usize| {
+            let number = u16::try_from(index + 1).unwrap_or(u16::MAX);
+            self.raced(number).is_none()
+        };
+        let first = (0..self.attempts.len()).rev().find(followed).unwrap_or(0);
+        self.attempts.get(first..).unwrap_or_default()
+    }
+
+    /// The attempt that completed first of those that ran beside each other.
+    pub fn winner(&self) -> Option<AttemptKey> {
+        let number = self.race()?.won?;
+        self.attempts.get(usize::from(number).checked_sub(1)?).copied()
+    }
+
+    /// The attempt that stands for the job: the one that won, else the last one that is alive of those that run beside
+    /// each other, else the last one.
+    pub fn current<'r>(&self, row: impl Fn(AttemptKey) -> Option<&'r Attempt>) -> Option<AttemptKey> {
+        let is_live = |key: &&AttemptKey| row(**key).is_some_and(Attempt::is_live);
+        let live = || self.round().iter().rev().find(is_live).copied();
+        self.winner().or_else(|| self.race().and_then(|_| live())).or_else(|| self.attempts.last().copied())
+    }
 }
 
 /// How a job came to us.

@@ -1,11 +1,14 @@
 //! How a job that goes by rules, or that had to wait, is dispatched.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::cause::Cause;
 use crate::domain::id::AgentId;
-use crate::domain::route::Target;
-use crate::domain::time::At;
+use crate::domain::job::carry::Carried;
+use crate::domain::route::{HedgeAfter, Target};
+use crate::domain::text::Untrusted;
+use crate::domain::time::{At, format_duration};
 
 /// How far a job has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -84,6 +87,81 @@ pub enum NextAgent {
     Named(AgentId),
 }
 
+/// Why an attempt is sent beside a live one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RaceReason {
+    /// An operator wants it.
+    Raced {
+        /// The operator's name.
+        by: Untrusted,
+    },
+    /// Its rule wants it: the live one took longer than usual.
+    Hedged {
+        /// The limit as the rule names it.
+        after: HedgeAfter,
+        /// The limit in time.
+        limit: Duration,
+    },
+}
+
+impl RaceReason {
+    /// The word in JSON.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Raced { .. } => "raced",
+            Self::Hedged { .. } => "hedged",
+        }
+    }
+}
+
+impl std::fmt::Display for RaceReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Raced { by } => write!(f, "raced by {}", by.line()),
+            Self::Hedged { after: HedgeAfter::Time(limit), .. } => {
+                write!(f, "hedged: it took longer than {}", tenths(*limit))
+            }
+            Self::Hedged { after, limit } => {
+                write!(f, "hedged: it took longer than {after} of {}", tenths(*limit))
+            }
+        }
+    }
+}
+
+/// A duration, with tenths where it is short.
+fn tenths(time: Duration) -> String {
+    if time < Duration::from_secs(60) { format!("{:.1}s", time.as_secs_f64()) } else { format_duration(time) }
+}
+
+/// An attempt that was sent beside a live one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Racer {
+    /// Its number within the job.
+    pub number: u16,
+    /// Why.
+    pub why: RaceReason,
+}
+
+/// An attempt that is about to be sent beside a live one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NextRacer {
+    /// Where.
+    pub to: NextAgent,
+    /// Why.
+    pub why: RaceReason,
+}
+
+/// Attempts of a job that run beside each other: the first that completes wins.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Race {
+    /// The attempts that were sent beside a live one, in order.
+    pub racers: Vec<Racer>,
+    /// The one that is to follow; `None` once it was planned.
+    pub next: Option<NextRacer>,
+    /// The number of the attempt that completed first.
+    pub won: Option<u16>,
+}
+
 /// How a job is dispatched. A job sent to a named agent has none unless it had to wait.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
@@ -107,6 +185,14 @@ pub struct Plan {
     pub waiting: Option<Waiting>,
     /// Why it ended without a result, as a dead letter; `None` if it has not, or if its last attempt says how it ended.
     pub dead: Option<Arc<Cause>>,
+    /// When it ended; `None` while it goes on, and if an earlier version recorded its end.
+    pub ended: Option<At>,
+    /// Attempts that run beside each other; `None` if there never were several.
+    pub race: Option<Box<Race>>,
+    /// What the next attempt takes along from an earlier one; `None` once its message was composed.
+    pub carry: Option<Box<Carried>>,
+    /// True if its message was composed with what an earlier attempt had come to.
+    pub composed: bool,
 }
 
 impl Plan {
@@ -123,6 +209,10 @@ impl Plan {
             next: None,
             waiting: None,
             dead: None,
+            ended: None,
+            race: None,
+            carry: None,
+            composed: false,
         }
     }
 }

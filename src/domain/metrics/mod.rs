@@ -226,6 +226,18 @@ impl Metrics {
         Arc::make_mut(self.minutes.entry(minute).or_default()).tally(series)
     }
 
+    /// How long the tasks of an agent with this skill took in the last hour.
+    pub fn took(&self, agent: AgentId, skill: Option<&Untrusted>) -> Histogram {
+        let skill = skill.map(|skill| skill.shortened(Series::NAME));
+        let mut took = Histogram::default();
+        for block in self.minutes.values().filter(|block| !block.made_up) {
+            for (_, tally) in block.of_agent(agent).filter(|(series, _)| series.skill == skill) {
+                took.merge(&tally.took);
+            }
+        }
+        took
+    }
+
     /// Everything that was measured since a minute, of the series that `wanted` is true of.
     pub fn since(&self, minute: Minute, wanted: impl Fn(&Series) -> bool) -> Tally {
         let mut total = Tally::default();

@@ -99,6 +99,10 @@ fn settings(rule: &Rule) -> Vec<Arc<str>> {
             words.push(format!("{retries}, {} doubling to {}", format_duration(base), format_duration(cap)));
         }
     }
+    if let Some(hedge) = rule.hedge {
+        let most = if hedge.max == 1 { String::new() } else { format!(", up to {}", hedge.max) };
+        words.push(format!("hedge after {}{most}", hedge.after));
+    }
     words.extend(rule.concurrency.map(|most| format!("{most} at once")));
     if rule.priority != super::PRIORITY {
         words.push(format!("priority {}", rule.priority));

@@ -22,6 +22,7 @@ use crate::domain::route::balance::Balance;
 use crate::domain::route::condition::{Condition, Unmet};
 use crate::domain::route::message::MessageFields;
 use crate::domain::text::Untrusted;
+use crate::domain::time::format_duration;
 
 /// A rule that names no priority has this one; a higher number goes first.
 pub const PRIORITY: u8 = 5;
@@ -147,6 +148,33 @@ impl Backoff {
     }
 }
 
+/// When an attempt takes so long that another one is sent beside it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HedgeAfter {
+    /// Longer than this share, in per cent, of the tasks of its agent and skill in the last hour.
+    Percentile(u8),
+    /// After this time.
+    Time(Duration),
+}
+
+impl std::fmt::Display for HedgeAfter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Percentile(percent) => write!(f, "p{percent}"),
+            Self::Time(time) => f.write_str(&format_duration(*time)),
+        }
+    }
+}
+
+/// Another attempt beside one that takes long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hedge {
+    /// When.
+    pub after: HedgeAfter,
+    /// Attempts of a job that are sent for this reason, at most.
+    pub max: u8,
+}
+
 /// The time that an agent may be unreachable before something is done about its tasks, where no rule says otherwise.
 pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(60);
 
@@ -174,6 +202,8 @@ pub struct Rule {
     pub deadline: Option<Duration>,
     /// When it is tried again.
     pub retry: Retry,
+    /// When another attempt is sent beside one that takes long; only of work that is idempotent.
+    pub hedge: Option<Hedge>,
     /// Where it goes if no agent of `to` takes work, in order.
     pub fallback: Vec<Selector>,
     /// Higher numbers leave the queue first.
@@ -199,6 +229,7 @@ impl Rule {
             unreachable_after: UNREACHABLE_AFTER,
             deadline: None,
             retry: Retry::default(),
+            hedge: None,
             fallback: Vec::new(),
             priority: PRIORITY,
             concurrency: None,

@@ -137,9 +137,17 @@ impl Record for Intent {
             Self::Cancel { attempt, why } => of_attempt("cancel", attempt, why),
             Self::Resend { attempt, why } => of_attempt("resend", attempt, why),
             Self::PresumeLost { attempt, why } => of_attempt("presume lost", attempt, why),
-            Self::Retry { attempt, to, why } | Self::Reroute { attempt, to, why } => {
+            Self::Retry { attempt, to, carry, why } | Self::Reroute { attempt, to, carry, why } => {
                 let word = if matches!(self, Self::Retry { .. }) { "retry" } else { "reroute" };
                 let writer = put_member(says(word).raw("attempt", &attempt.put()), "to", to);
+                put_member(put_member(writer, "carry", carry), "why", why).end()
+            }
+            Self::Race { attempt, to, why } => {
+                let writer = put_member(says("race").raw("attempt", &attempt.put()), "to", to);
+                put_member(writer, "why", why).end()
+            }
+            Self::Requeue { job, to, why } => {
+                let writer = put_member(says("requeue").raw("job", &job.put()), "to", to);
                 put_member(writer, "why", why).end()
             }
             Self::CheckAgent { agent } => says("check agent").raw("agent", &agent.put()).end(),
@@ -198,8 +206,22 @@ impl Record for Intent {
             "cancel" => Self::Cancel { attempt: attempt()?, why: why()? },
             "resend" => Self::Resend { attempt: attempt()?, why: why()? },
             "presume lost" => Self::PresumeLost { attempt: attempt()?, why: why()? },
-            "retry" => Self::Retry { attempt: attempt()?, to: member(&object, "to")?, why: why()? },
-            "reroute" => Self::Reroute { attempt: attempt()?, to: member(&object, "to")?, why: why()? },
+            "retry" => Self::Retry {
+                attempt: attempt()?,
+                to: member(&object, "to")?,
+                carry: member(&object, "carry")?,
+                why: why()?,
+            },
+            "reroute" => Self::Reroute {
+                attempt: attempt()?,
+                to: member(&object, "to")?,
+                carry: member(&object, "carry")?,
+                why: why()?,
+            },
+            "race" => Self::Race { attempt: attempt()?, to: member(&object, "to")?, why: why()? },
+            "requeue" => {
+                Self::Requeue { job: member(&object, "job")?, to: member(&object, "to")?, why: why()? }
+            }
             "check agent" => Self::CheckAgent { agent: agent()? },
             "check task" => Self::CheckTask { attempt: attempt()? },
             "add agents" => Self::AddAgents { specs: member(&object, "specs")? },

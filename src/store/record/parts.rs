@@ -8,13 +8,16 @@ use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::fact::Act;
 use crate::domain::fleet::source::{SourceHealth, SourceKind, SourceRow, SourceSpec};
+use crate::domain::job::carry::{Carried, Carry, CarryContext, CarryHistory};
 use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, OfferedAnswer, Part, Role};
-use crate::domain::job::plan::{JobPhase, NextAgent, Plan, WaitReason, Waiting};
+use crate::domain::job::plan::{
+    JobPhase, NextAgent, NextRacer, Plan, Race, RaceReason, Racer, WaitReason, Waiting,
+};
 use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
 use crate::domain::problem::{Kind, Muted, NotificationEvent, Taken};
-use crate::domain::route::Target;
 use crate::domain::route::decision::{Considered, Decision, Obstacle, Verdict as RouteVerdict};
+use crate::domain::route::{HedgeAfter, Target};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
 
@@ -31,7 +34,7 @@ words! {
         LoginNeeded = "login-needed", NotSpoken = "not-spoken",
     }
     NotificationEvent { Raised = "raised", Cleared = "cleared" }
-    Act { Cancel = "cancel", Answer = "answer", Resend = "resend", PresumeLost = "presume lost", Retry = "retry", Reroute = "reroute" }
+    Act { Cancel = "cancel", Answer = "answer", Resend = "resend", PresumeLost = "presume lost", Retry = "retry", Reroute = "reroute", Race = "race" }
     BreakerState { Closed = "closed", Open = "open", HalfOpen = "half-open" }
     Origin { Sent = "sent", Found = "found" }
     Phase {
@@ -47,6 +50,8 @@ words! {
     }
     JobPhase { Queued = "queued", Running = "running", Over = "over" }
     WaitReason { Capacity = "capacity", Concurrency = "concurrency", Unavailable = "unavailable", Backoff = "backoff" }
+    CarryContext { Given = "given", Same = "same", New = "new" }
+    CarryHistory { None = "none", References = "references", Content = "content" }
     OfferedAnswer { Approval = "approval", Choice = "choice" }
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {
@@ -91,7 +96,11 @@ record! {
     Waiting { why, since, until }
     OutOfService { by, since, why, until, drain }
     Drain { move_at, empty_since }
-    Plan { target, rule, revision, deadline, priority, idempotent, retries, next, waiting, dead }
+    Plan { target, rule, revision, deadline, priority, idempotent, retries, next, waiting, dead, ended, race, carry, composed }
+    Race { racers, next, won }
+    Racer { number, why }
+    NextRacer { to, why }
+    Carried { from, context, history }
     Considered { agent, score, health, in_flight, capacity, latency, verdict }
     Decision { rule, route, revision, matched, stage, candidates }
 }
@@ -390,6 +399,51 @@ impl Record for NextAgent {
             "any" => Some(Self::Any),
             _ => Record::get(raw).map(Self::Named),
         }
+    }
+}
+
+/// Absent if nothing is carried.
+impl Record for Carry {
+    fn put(&self) -> String {
+        if *self == Self::default() {
+            return "null".to_owned();
+        }
+        Writer::new().raw("context", &self.context.put()).raw("history", &self.history.put()).end()
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        if raw == "null" {
+            return Some(Self::default());
+        }
+        let object = Object::parse(raw).ok()?;
+        Some(Self { context: member(&object, "context")?, history: member(&object, "history")? })
+    }
+}
+
+/// An operator's name, or the limit of a hedge.
+impl Record for RaceReason {
+    fn put(&self) -> String {
+        match self {
+            Self::Raced { by } => Writer::new().raw("by", &by.put()),
+            Self::Hedged { after: HedgeAfter::Percentile(percent), limit } => {
+                Writer::new().raw("percentile", &percent.put()).raw("limit", &limit.put())
+            }
+            Self::Hedged { after: HedgeAfter::Time(_), limit } => Writer::new().raw("limit", &limit.put()),
+        }
+        .end()
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        if let Some(by) = member(&object, "by")? {
+            return Some(Self::Raced { by });
+        }
+        let limit = member(&object, "limit")?;
+        let after = match member(&object, "percentile")? {
+            Some(percent) => HedgeAfter::Percentile(percent),
+            None => HedgeAfter::Time(limit),
+        };
+        Some(Self::Hedged { after, limit })
     }
 }
 

@@ -3,8 +3,9 @@
 use crate::domain::agent::card::Interface;
 use crate::domain::cause::Cause;
 use crate::domain::fact::{AgentFact, AttemptFact, JobFact};
+use crate::domain::job::carry::{Carried, CarryContext, CarryHistory};
 use crate::domain::job::detail::Line;
-use crate::domain::job::plan::WaitReason;
+use crate::domain::job::plan::{RaceReason, WaitReason};
 use crate::domain::job::task::{CancelMark, TaskState, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::route;
@@ -154,17 +155,49 @@ pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
         }
         JobFact::Queued { why, .. } => Some(one(format!("queued: waits for {}", why.in_words()), Role::Warn)),
         JobFact::Ended { cause: Some(cause) } => Some(one(format!("given up: {cause}"), Role::Bad)),
-        JobFact::Reopened { .. } => Some(one(format!("to be tried again{}", by_actor(line)), Role::Plain)),
+        JobFact::Reopened { why, carry, .. } => {
+            let why = why.as_ref().map(|why| format!(": {}", quoted(why, 200))).unwrap_or_default();
+            let words = format!("to be tried again{}{why}{}", by_actor(line), carried(carry.as_deref()));
+            Some(one(words, Role::Plain))
+        }
+        JobFact::Racing { why: RaceReason::Raced { .. }, .. } => {
+            Some(one(format!("raced{}: another attempt runs beside this one", by_actor(line)), Role::Warn))
+        }
+        JobFact::Racing { why: why @ RaceReason::Hedged { .. }, .. } => {
+            Some(one(why.to_string(), Role::Warn))
+        }
+        JobFact::RaceDropped { cause } => {
+            Some(one(format!("no other attempt is sent beside it: {cause}"), Role::Warn))
+        }
         JobFact::CameBack => Some(one("its task was found after all", Role::Warn)),
-        JobFact::Moving { to: Some(_), .. } => {
+        JobFact::Moving { to: Some(_), carry, .. } => {
             let words = "to be moved: another attempt follows once this one has ended";
-            Some(one(format!("{words}{}", by_actor(line)), Role::Warn))
+            Some(one(format!("{words}{}{}", by_actor(line), carried(carry.as_deref())), Role::Warn))
         }
         JobFact::Moving { to: None, .. } => {
             Some(one("not moved, the journal could not be written", Role::Warn))
         }
-        JobFact::Ended { cause: None } | JobFact::Explained { .. } | JobFact::Forgotten => None,
+        JobFact::Ended { cause: None }
+        | JobFact::Composed { .. }
+        | JobFact::Explained { .. }
+        | JobFact::Forgotten => None,
     }
+}
+
+/// What the next attempt takes along.
+fn carried(carry: Option<&Carried>) -> String {
+    let Some(carry) = carry else { return String::new() };
+    let history = match carry.history {
+        CarryHistory::None => "",
+        CarryHistory::References => ", with references to this attempt and its artifacts",
+        CarryHistory::Content => ", with the conversation and the artifacts so far",
+    };
+    let context = match carry.context {
+        CarryContext::Given => "",
+        CarryContext::Same => ", in the same context",
+        CarryContext::New => ", in a new context",
+    };
+    format!("{history}{context}")
 }
 
 /// The operator behind an act.
@@ -272,6 +305,7 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
         AttemptFact::ViolationObserved { violation, .. } => {
             one(format!("protocol violation: it {violation}"), Role::Warn)
         }
+        AttemptFact::Won => one(format!("{} won: it was the first to complete", glyphs.completed), Role::Ok),
         AttemptFact::Overdue { cause } => one(format!("{cause}, so its agent is asked to stop"), Role::Warn),
         AttemptFact::Planned { .. } | AttemptFact::Settled => return None,
     };

@@ -74,15 +74,20 @@ columns! {
 }
 
 /// The last sending of a job.
-fn last(job: &Job) -> Option<AttemptKey> {
-    job.attempts.last().copied()
+fn last(snapshot: &Snapshot, job: &Job) -> Option<AttemptKey> {
+    job.current(|key| snapshot.attempts.get(key))
 }
 
 /// When a dead letter ended, as far as its rows say; else when the job was accepted.
 fn died(snapshot: &Snapshot, job: &Job) -> At {
+    if let Some(ended) = job.plan.as_ref().and_then(|plan| plan.ended) {
+        return ended;
+    }
+    // Earlier versions did not keep it.
     let plan = job.plan.as_deref();
     let deadline = plan.filter(|plan| matches!(plan.dead.as_deref(), Some(Cause::Deadline(_))));
-    let attempt = last(job).and_then(|key| snapshot.attempts.get(key)).map(|attempt| attempt.since().at);
+    let attempt =
+        last(snapshot, job).and_then(|key| snapshot.attempts.get(key)).map(|attempt| attempt.since().at);
     deadline.and_then(|plan| plan.deadline).max(attempt).unwrap_or(job.created)
 }
 
@@ -246,7 +251,7 @@ impl QueueView {
     }
 
     fn attempt(ctx: &Context, key: JobKey) -> Option<AttemptKey> {
-        ctx.snapshot.jobs.get(key).and_then(last)
+        ctx.snapshot.jobs.get(key).and_then(|job| last(&ctx.snapshot, job))
     }
 }
 
@@ -334,6 +339,17 @@ impl Screen for QueueView {
 
     fn marked(&self, ctx: &Context) -> Vec<AttemptKey> {
         self.list.state.marks.iter().filter_map(|key| Self::attempt(ctx, *key)).collect()
+    }
+
+    fn jobs(&self, ctx: &Context) -> Vec<JobKey> {
+        let marks = &self.list.state.marks;
+        let keys: Vec<JobKey> = if marks.is_empty() {
+            self.list.target().into_iter().collect()
+        } else {
+            marks.iter().copied().collect()
+        };
+        let without = |key: &JobKey| ctx.snapshot.jobs.get(*key).is_some_and(|job| job.attempts.is_empty());
+        keys.into_iter().filter(without).collect()
     }
 
     fn unmark(&mut self) {

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::task_rows::{doubt, next_step};
 use crate::domain::id::{AttemptKey, JobId, JobKey};
 use crate::domain::job::detail::Output;
+use crate::domain::job::plan::JobPhase;
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Job};
 use crate::domain::state::Changed;
@@ -89,8 +90,8 @@ impl TaskView {
     }
 
     fn latest<'s>(&self, ctx: &'s Context) -> Option<(AttemptKey, &'s Attempt)> {
-        let job = self.job(ctx)?;
-        timeline::attempts(ctx, job).last()
+        let key = self.job(ctx)?.current(|key| ctx.snapshot.attempts.get(key))?;
+        Some((key, ctx.snapshot.attempts.get(key)?))
     }
 
     /// Tasks that this job delegated to other agents.
@@ -468,6 +469,7 @@ impl Screen for TaskView {
             Some(Again::Uncertain) => keys.push((Action::Again, "again, or lost")),
             Some(Again::Unreachable) => keys.push((Action::Again, "elsewhere, or lost")),
             Some(Again::Ended) => keys.push((Action::Again, "send it again")),
+            None if !self.jobs(ctx).is_empty() => keys.push((Action::Again, "send it again")),
             Some(Again::Live) | None if attempt.is_some_and(Attempt::needs_you) => {
                 keys.push((Action::Answer, "answer"));
             }
@@ -477,7 +479,7 @@ impl Screen for TaskView {
             keys.push((Action::Cancel, "cancel"));
         }
         if again == Some(Again::Live) {
-            keys.push((Action::Again, "move it"));
+            keys.push((Action::Again, "move or race it"));
         }
         keys.extend([
             (Action::NextPane, "pane"),
@@ -552,6 +554,11 @@ impl Screen for TaskView {
         Some(&self.followed)
     }
 
+    fn jobs(&self, ctx: &Context) -> Vec<JobKey> {
+        let job = self.job(ctx).filter(|job| job.attempts.is_empty() && job.phase == JobPhase::Over);
+        job.map(|_| self.key).into_iter().collect()
+    }
+
     fn followed_mut(&mut self) -> Option<&mut FollowedJob> {
         Some(&mut self.followed)
     }
@@ -568,7 +575,10 @@ impl TaskView {
         let took = timeline::so_far(canvas, attempt);
         let mut facts = vec![span(format!("{} {}{took}", label.mark, label.word), label.role)];
         if job.attempts.len() > 1 {
-            facts.push(span(format!(" · attempt {} of {}", attempt.number, job.attempts.len()), Role::Plain));
+            let won = job.race().is_some_and(|race| race.won == Some(attempt.number));
+            let won = if won { ", won" } else { "" };
+            let (number, count) = (attempt.number, job.attempts.len());
+            facts.push(span(format!(" · attempt {number} of {count}{won}"), Role::Plain));
         }
         facts
     }

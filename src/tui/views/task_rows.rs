@@ -1,6 +1,7 @@
 //! Tasks as rows of a table, and the explanation of a single task.
 
 use crate::domain::id::{AgentKey, AttemptKey, ContextId};
+use crate::domain::job::plan::RaceReason;
 use crate::domain::job::task::{TaskState, Verdict};
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::state::Changed;
@@ -236,10 +237,16 @@ impl Rows for TaskRows {
             _ => dash(),
         };
         let attempts = job.map_or(1, |job| job.attempts.len());
-        let number = if attempts > 1 {
-            format!("{} of {attempts}", attempt.number)
-        } else {
-            attempt.number.to_string()
+        let number = match job {
+            Some(job) if job.race().is_some_and(|race| race.won == Some(attempt.number)) => {
+                format!("{} won", attempt.number)
+            }
+            Some(job) if job.raced(attempt.number).is_some() => {
+                let raced = matches!(job.raced(attempt.number), Some(RaceReason::Raced { .. }));
+                format!("{} {}", attempt.number, if raced { "race" } else { "hedge" })
+            }
+            _ if attempts > 1 => format!("{} of {attempts}", attempt.number),
+            _ => attempt.number.to_string(),
         };
         let bytes = task.filter(|task| task.artifacts > 0).map(|task| format::bytes(task.bytes));
         let words = |text: Option<&crate::domain::text::Untrusted>| {

@@ -123,12 +123,26 @@ fn head(canvas: &Canvas<'_>, ctx: &Context, job: &Job, id: AttemptId, at: At, fo
         let label = states::attempt(attempt, glyphs);
         let took = so_far(canvas, attempt);
         words.push(span(format!("   {} {}{took}", label.mark, label.word), label.role));
+        if let Some(part) = part_in_race(job, attempt) {
+            words.push(span(format!("   {part}"), Role::Quiet));
+        }
     }
     if folded {
         words.push(span(format!("  {}", glyphs.ellipsis), Role::Quiet));
     }
     let frame = if folded { glyphs.folded } else { glyphs.begin };
     TimelineLine { frame, at: Some(at), words, begins: Some(id), leads: None }
+}
+
+/// What an attempt is among those that run beside each other; `None` if there never were several.
+fn part_in_race(job: &Job, attempt: &Attempt) -> Option<String> {
+    let won = job.race().is_some_and(|race| race.won == Some(attempt.number));
+    let why = job.raced(attempt.number).map(ToString::to_string);
+    match (won, why) {
+        (true, Some(why)) => Some(format!("won, {why}")),
+        (true, None) => Some("won".to_owned()),
+        (false, why) => why,
+    }
 }
 
 /// How long an attempt took; `None` before its end, or if it had ended when it was found.

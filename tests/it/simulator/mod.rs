@@ -29,9 +29,10 @@ use quarterdeck::domain::fleet::source::{
 use quarterdeck::domain::id::{AgentKey, CallId, JobId, MessageId, Rng, TaskId};
 use quarterdeck::domain::input::{Input, PostResult, Reply, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Receipt, Send};
-use quarterdeck::domain::job::Phase;
 use quarterdeck::domain::job::message::{Artifact, Message, Part, Role};
+use quarterdeck::domain::job::plan::JobPhase;
 use quarterdeck::domain::job::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
+use quarterdeck::domain::job::{Job, Phase};
 use quarterdeck::domain::problem::{Kind, Severity, Subject};
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::text::Untrusted;
@@ -338,9 +339,9 @@ impl World {
             return;
         }
         let wait = self.millis(0, 200);
-        if let Order::LoadMessage { job } = effect.order {
-            let message = self.message_of(job);
-            return self.at(wait, Happening::Input(Input::MessageLoaded { job, message }));
+        if let Order::LoadMessage { job, composed, carry } = effect.order {
+            let message = self.message_of(job, composed, carry.as_deref());
+            return self.at(wait, Happening::Input(Input::MessageLoaded { job, carry, message }));
         }
         if let Order::Notify(notification) = &effect.order {
             let (number, event) = (notification.problem.number, notification.event);
@@ -770,13 +771,28 @@ impl World {
                         Intent::Resend { attempt: attempt.id, why: None }
                     }
                     (0, _, Some(_)) if attempt.is_live() && self.seed.below(2) == 0 => {
-                        Intent::Reroute { attempt: attempt.id, to: None, why: None }
+                        let carry = routing::carry(&mut self.seed);
+                        Intent::Reroute { attempt: attempt.id, to: None, carry, why: None }
                     }
                     (1, _, _) if !attempt.is_live() => {
-                        Intent::Retry { attempt: attempt.id, to: None, why: Some("once more".into()) }
+                        let carry = routing::carry(&mut self.seed);
+                        Intent::Retry { attempt: attempt.id, to: None, carry, why: Some("once more".into()) }
+                    }
+                    (1, _, Some(_)) if self.seed.below(4) > 0 => {
+                        let to = agents[self.seed.below(agents.len() as u64) as usize];
+                        let to = (self.seed.below(3) == 0).then_some(to);
+                        Intent::Race { attempt: attempt.id, to, why: Some("slow".into()) }
                     }
                     (0, _, Some(_)) => Intent::Cancel { attempt: attempt.id, why: Some("enough".into()) },
                     _ => Intent::CheckTask { attempt: attempt.id },
+                }
+            }
+            3 if self.seed.below(2) == 0 => {
+                let unsent = |job: &Job| job.attempts.is_empty() && job.phase == JobPhase::Over;
+                let dead = state.jobs().iter().find(|(_, job)| unsent(job)).map(|(_, job)| job.id);
+                match dead {
+                    Some(job) => Intent::Requeue { job, to: None, why: Some("still wanted".into()) },
+                    None => return,
                 }
             }
             3 if self.seed.below(3) == 0 => {
@@ -1198,6 +1214,9 @@ const HAPPEN: &[&str] = &[
     "job_ended",
     "job_reopened",
     "job_moving",
+    "job_racing",
+    "job_composed",
+    "attempt_won",
     "job_came_back",
     "attempt_overdue",
     "service_changed",

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quarterdeck::domain::agent::card::Skill;
-use quarterdeck::domain::fact::{Fact, JobFact};
-use quarterdeck::domain::id::{AttemptId, JobId, Rng};
+use quarterdeck::domain::fact::{Fact, JobFact, Owner};
+use quarterdeck::domain::id::{AttemptId, JobId, MessageId, Rng};
 use quarterdeck::domain::intent::{Intent, Send};
+use quarterdeck::domain::job::carry::{Carried, Carry, CarryContext, CarryHistory, compose};
 use quarterdeck::domain::job::message::{Message, Part};
-use quarterdeck::domain::job::plan::JobPhase;
+use quarterdeck::domain::job::plan::{JobPhase, RaceReason};
 use quarterdeck::domain::job::{Origin, Phase};
 use quarterdeck::domain::route::balance::Balance;
 use quarterdeck::domain::route::explanation::Outcome;
-use quarterdeck::domain::route::{Backoff, Retry, Rule, Rules, Selector, Target};
+use quarterdeck::domain::route::{Backoff, Hedge, HedgeAfter, Retry, Rule, Rules, Selector, Target};
 
 use super::World;
 
@@ -34,6 +35,7 @@ pub(super) fn rules() -> Arc<Rules> {
         retry: Retry { backoff: Backoff::Exponential { base: second, cap: second * 8 }, max: 3, budget: 100 },
         unreachable_after: second * 10,
         idempotent: true,
+        hedge: Some(Hedge { after: HedgeAfter::Time(second * 4), max: 2 }),
         ..rule("harmless")
     };
     let narrow = Rule {
@@ -70,6 +72,17 @@ pub(super) fn send(seed: &mut Rng) -> Intent {
     Intent::Send(Box::new(Send::to(target, vec![Part::text("do it")])))
 }
 
+/// What another attempt takes along, mostly nothing.
+pub(super) fn carry(seed: &mut Rng) -> Carry {
+    let contexts = [CarryContext::Given, CarryContext::Same, CarryContext::New];
+    let histories = [CarryHistory::None, CarryHistory::References, CarryHistory::Content];
+    let mut one = |count: u64| usize::try_from(seed.below(count)).unwrap();
+    if one(2) == 0 {
+        return Carry::default();
+    }
+    Carry { context: contexts[one(3)], history: histories[one(3)] }
+}
+
 impl World {
     /// A message reaches an agent: work of its job that may not be done twice has ended wherever it was begun before.
     pub(super) fn check_begun(&self, message: &Message) {
@@ -81,10 +94,22 @@ impl World {
         if row.plan.as_ref().is_some_and(|plan| plan.idempotent) {
             return;
         }
+        // The number of the attempt that sent a message, and whether two of them were meant to run beside each other.
+        let number = |id: &MessageId| {
+            let rows = row.attempts.iter().filter_map(|key| state.attempt(*key));
+            rows.into_iter()
+                .find(|attempt| attempt.message_id.as_ref() == Some(id))
+                .map(|attempt| attempt.number)
+        };
+        let raced = |one: &MessageId, other: &MessageId| {
+            let (Some(one), Some(other)) = (number(one), number(other)) else { return false };
+            (one.min(other) + 1..=one.max(other)).all(|number| row.raced(number).is_some())
+        };
         for (index, agent) in self.agents.iter().enumerate() {
             for (id, toy) in agent.tasks.iter().filter(|(_, toy)| toy.job.as_ref() == Some(job)) {
                 // An operator who sends an uncertain message again accepts that it may be done twice.
                 let same = toy.message == message.id
+                    || raced(&toy.message, &message.id)
                     || self.resent.contains_key(&toy.message)
                     || self.given_up.contains(&toy.message);
                 assert!(
@@ -103,35 +128,79 @@ impl World {
         let idempotent =
             state.job_of(row).and_then(|job| job.plan.as_ref()).is_some_and(|plan| plan.idempotent);
         let by_person = row.message_id.as_ref().is_some_and(|message| self.given_up.contains(message));
+        // What becomes of one that did not win does not matter any more.
+        let lost = state.job_of(row).is_some_and(|job| job.winner().is_some());
         assert!(
-            idempotent || by_person,
+            idempotent || by_person || lost,
             "{attempt:?} was given up, though nobody said that it may be done twice"
         );
         self.given_up.extend(row.message_id.clone());
     }
 
-    /// The message of a job as the journal has it.
-    pub(super) fn message_of(&self, job: JobId) -> Option<Arc<Message>> {
-        self.journal.iter().find_map(|entry| match &entry.fact {
-            Fact::Job(of, JobFact::Opened { message, .. }) if *of == job => message.clone(),
+    /// The message of a job as the journal has it, with what it is to carry.
+    pub(super) fn message_of(
+        &self,
+        job: JobId,
+        composed: bool,
+        carry: Option<&Carried>,
+    ) -> Option<Arc<Message>> {
+        let of_job = || self.journal.iter().filter(|entry| entry.owner() == Owner::Job(job));
+        let original = of_job().find_map(|entry| match &entry.fact {
+            Fact::Job(_, JobFact::Opened { message, .. }) => message.clone(),
             _ => None,
-        })
+        })?;
+        if let Some(carried) = carry {
+            let facts: Vec<_> = of_job().cloned().collect();
+            return Some(Arc::new(compose(&original, &facts, carried)));
+        }
+        let last = of_job().rev().find_map(|entry| match &entry.fact {
+            Fact::Job(_, JobFact::Composed { message }) => Some(message.clone()),
+            _ => None,
+        });
+        last.filter(|_| composed).or(Some(original))
     }
 
-    /// At most one attempt of a job is alive. Where work may be done twice, one whose outcome is unknown may be followed
-    /// by another one.
+    /// At most one attempt of a job is alive, unless it was raced or hedged; only what may be done twice is hedged. Where
+    /// work may be done twice, one whose outcome is unknown may be followed by another one.
     pub(super) fn check_jobs(&self) {
         let state = self.core.state();
         for (key, job) in state.jobs().iter().filter(|(_, job)| job.origin == Origin::Sent) {
             // One that came back after it was given up is being canceled.
             let alive = |attempt: &&quarterdeck::domain::job::Attempt| {
                 let canceled = attempt.task.as_ref().is_some_and(|task| task.cancel.is_some());
-                let last = job.attempts.last().and_then(|key| state.attempt(*key));
-                attempt.is_live() && !(canceled && last.is_some_and(|last| last.id != attempt.id))
+                let mut round = job.round().iter().filter_map(|key| state.attempt(*key));
+                let in_round = round.any(|row| row.id == attempt.id);
+                attempt.is_live() && !(canceled && !in_round)
             };
+            // Those that did not win are being stopped: one whose message is on its way once it has become a task, and
+            // one whose agent is away once that is back.
+            if let Some(winner) = job.winner() {
+                assert!(job.phase == JobPhase::Over, "{key:?} was won, and goes on");
+                let completed = state.attempt(winner).is_some_and(|row| !row.is_live());
+                assert!(completed, "{key:?} was won by an attempt that goes on");
+                for row in
+                    job.attempts.iter().filter_map(|key| state.attempt(*key)).filter(|row| row.is_live())
+                {
+                    let canceled =
+                        row.task.as_ref().map_or(row.phase == Phase::Sending, |task| task.cancel.is_some());
+                    assert!(canceled || row.is_out_of_sight(), "{key:?} was won, but nobody stops {row:?}");
+                }
+                continue;
+            }
+            let hedged = job.race().is_some_and(|race| {
+                race.racers.iter().any(|racer| matches!(racer.why, RaceReason::Hedged { .. }))
+            });
+            let idempotent = job.plan.as_ref().is_some_and(|plan| plan.idempotent);
+            assert!(
+                !hedged || idempotent,
+                "{key:?} was hedged, though nobody said that it may be done twice"
+            );
             let live: Vec<_> =
                 job.attempts.iter().filter_map(|key| state.attempt(*key)).filter(alive).collect();
-            assert!(live.len() <= 1, "{key:?} has several live attempts: {live:?}");
+            let beside = live.iter().all(|row| {
+                job.round().iter().any(|key| state.attempt(*key).is_some_and(|one| one.id == row.id))
+            });
+            assert!(live.len() <= 1 || beside, "{key:?} has several live attempts: {live:?}");
             let undecided = live.iter().any(|attempt| attempt.phase != Phase::Uncertain);
             assert!(!(job.phase == JobPhase::Over && undecided), "{key:?} is over, but runs: {live:?}");
             assert!(job.phase != JobPhase::Queued || live.is_empty(), "{key:?} waits, but runs: {live:?}");

@@ -1,6 +1,7 @@
 //! Drawing of cards.
 
 use crate::domain::job::Attempt;
+use crate::domain::job::carry::{CarryContext, CarryHistory};
 use crate::tui::context::Context;
 use crate::tui::overlays::card::{About, Card, Typing, WIDTH, state_of};
 use crate::tui::theme::Role;
@@ -29,8 +30,13 @@ impl Card {
         let border = if ctx.info.protect { Role::Bad } else { Role::Title };
         let mut facts = Vec::new();
         if !matches!(self.about, About::Quit) {
-            let count = self.ready(ctx).len();
-            let word = if count == 1 { "task" } else { "tasks" };
+            let count = self.count(ctx);
+            let word = match (matches!(self.about, About::Requeue(_)), count) {
+                (true, 1) => "job",
+                (true, _) => "jobs",
+                (false, 1) => "task",
+                (false, _) => "tasks",
+            };
             facts.push(span(format!("{count} {word}"), Role::Plain));
         }
         if ctx.info.protect {
@@ -82,7 +88,7 @@ impl Card {
             ];
         }
         if self.is_bulk() {
-            let count = self.ready(ctx).len();
+            let count = self.count(ctx);
             return vec![
                 span("enter", Role::Key),
                 span(format!(", once {count} is typed   "), Role::Plain),
@@ -142,6 +148,19 @@ impl Card {
                 text(6, format!("\"{}\"", note.line()), Role::You);
             }
         }
+        if let About::Requeue(jobs) = &self.about {
+            let rows =
+                jobs.iter().filter_map(|(key, id)| ctx.latest.jobs.get(*key).filter(|job| job.id == *id));
+            for (at, job) in rows.take(6).enumerate() {
+                let cause = job.plan.as_ref().and_then(|plan| plan.dead.as_ref());
+                let cause = cause.map_or_else(|| "it waits again".to_owned(), |cause| cause.to_string());
+                text(
+                    if at == 0 { 7 } else { 3 },
+                    format!("{}: {cause}", job.title.line().fit(44)),
+                    Role::Plain,
+                );
+            }
+        }
         let rows = self.ready(ctx);
         if matches!(self.about, About::Answer(_)) && rows.iter().any(|(_, row)| uncertain_answer(row)) {
             text(8, format!("{MAY_HAVE_ARRIVED}."), Role::Warn);
@@ -154,7 +173,7 @@ impl Card {
         }
         self.push_choices(ctx, &mut lines);
         if self.is_bulk() {
-            let count = self.ready(ctx).len();
+            let count = self.count(ctx);
             lines.push((1, Line::Text(Vec::new())));
             let number = self.typing == Typing::Number;
             lines.push((9, Line::Field(format!("type {count} to do it"), self.number.clone(), number)));
@@ -205,6 +224,30 @@ impl Card {
         }
         if self.pick.is_open {
             self.push_agents(ctx, lines);
+        } else if self.can_carry(ctx) {
+            self.push_carry(lines);
+        }
+    }
+
+    /// The fields for what the next attempt takes along.
+    fn push_carry(&self, lines: &mut Vec<(u8, Line)>) {
+        let context = [CarryContext::Given, CarryContext::Same, CarryContext::New].map(|one| {
+            let word = if one == CarryContext::Given { "as given" } else { one.as_str() };
+            (word, one == self.carry.context)
+        });
+        let history = [CarryHistory::None, CarryHistory::References, CarryHistory::Content].map(|one| {
+            let word = if one == CarryHistory::None { "nothing" } else { one.as_str() };
+            (word, one == self.carry.history)
+        });
+        for (key, label, values) in [("x", "context", context), ("h", "take along", history)] {
+            let mut line = vec![span(" ", Role::Plain), span(format!("{key} "), Role::Key)];
+            line.push(span(format!("{label:<11}"), Role::Plain));
+            for (at, (word, chosen)) in values.into_iter().enumerate() {
+                let gap = if at == 0 { "" } else { " · " };
+                line.push(span(gap, Role::Quiet));
+                line.push(span(word, if chosen { Role::Accent } else { Role::Quiet }));
+            }
+            lines.push((8, Line::Text(line)));
         }
     }
 

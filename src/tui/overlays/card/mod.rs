@@ -11,9 +11,11 @@ use std::time::Duration;
 use crossterm::event::KeyCode;
 
 use crate::domain::agent::Agent;
-use crate::domain::id::{AttemptId, AttemptKey};
+use crate::domain::id::{AttemptId, AttemptKey, JobId, JobKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::Attempt;
+use crate::domain::job::carry::{Carry, CarryContext, CarryHistory};
+use crate::domain::job::plan::JobPhase;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -43,6 +45,8 @@ pub enum About {
     Cancel,
     /// Send something again, or move it.
     Again(Again),
+    /// Try dead letters again of which no attempt was made.
+    Requeue(Vec<(JobKey, JobId)>),
     /// Answer a question that offers choices.
     Answer(Vec<Choice>),
     /// Quit the console.
@@ -85,6 +89,8 @@ pub struct Card {
     typing: Typing,
     /// The agent that a new attempt goes to.
     pick: Pick,
+    /// What it takes along from the earlier one.
+    carry: Carry,
     complaint: Option<String>,
 }
 
@@ -95,7 +101,7 @@ impl About {
             Self::Cancel => attempt.task.is_some() && attempt.is_live(),
             Self::Again(again) => Again::of(snapshot, attempt) == Ok(*again),
             Self::Answer(_) => attempt.awaits_answer(),
-            Self::Quit => false,
+            Self::Requeue(_) | Self::Quit => false,
         }
     }
 
@@ -105,6 +111,7 @@ impl About {
             Self::Cancel => "they have ended, or never became a task",
             Self::Again(again) => again.unfit(),
             Self::Answer(_) => "they have no question",
+            Self::Requeue(_) => "they have attempts, or are no dead letters",
             Self::Quit => "",
         }
     }
@@ -119,7 +126,7 @@ impl About {
             Self::Cancel => format!("it has ended: {}", label.word),
             Self::Again(_) => format!("it is {} now", label.word),
             Self::Answer(_) => format!("it has no question: {}", label.word),
-            Self::Quit => String::new(),
+            Self::Requeue(_) | Self::Quit => String::new(),
         }
     }
 }
@@ -151,13 +158,14 @@ impl Card {
             why: Field::default(),
             typing: Typing::Number,
             pick: Pick::default(),
+            carry: Carry::default(),
             complaint: None,
         }
     }
 
     /// True if it applies to no item.
     pub fn is_empty(&self) -> bool {
-        self.subjects.is_empty() && !matches!(self.about, About::Quit)
+        self.subjects.is_empty() && !matches!(self.about, About::Quit | About::Requeue(_))
     }
 
     /// The card shown before the console ends.
@@ -170,8 +178,28 @@ impl Card {
         if matches!(self.about, About::Quit) { "esc stay" } else { "esc leave it" }
     }
 
+    /// The card of dead letters of which no attempt was made; `left_out` others are marked too.
+    pub fn requeue(ctx: &Context, jobs: Vec<(JobKey, JobId)>, left_out: usize) -> Self {
+        Self { left_out, ..Self::new(ctx, About::Requeue(jobs), &[]) }
+    }
+
     fn is_bulk(&self) -> bool {
-        self.subjects.len() > 1
+        self.subjects.len() > 1 || matches!(&self.about, About::Requeue(jobs) if jobs.len() > 1)
+    }
+
+    /// The dead letters that can still be tried again.
+    fn dead_letters(&self, ctx: &Context) -> Vec<JobId> {
+        let About::Requeue(jobs) = &self.about else { return Vec::new() };
+        let is_dead = |(key, id): &&(JobKey, JobId)| {
+            let job = ctx.latest.jobs.get(*key).filter(|job| job.id == *id);
+            job.is_some_and(|job| job.phase == JobPhase::Over && job.attempts.is_empty())
+        };
+        jobs.iter().filter(is_dead).map(|(_, id)| *id).collect()
+    }
+
+    /// How many items it can still be done to.
+    fn count(&self, ctx: &Context) -> usize {
+        self.ready(ctx).len() + self.dead_letters(ctx).len()
     }
 
     /// It has been on the screen since then.
@@ -274,6 +302,10 @@ impl Card {
                 Some(subject) => KeyOutcome::Closes(vec![Step::AnswerInWords(subject.key)]),
                 None => KeyOutcome::Closes(Vec::new()),
             },
+            KeyCode::Char(letter @ ('x' | 'h')) if !chord.ctrl && self.can_carry(ctx) => {
+                self.change_carry(letter);
+                KeyOutcome::Stays(Vec::new())
+            }
             KeyCode::Char(digit @ '1'..='9') if !chord.ctrl => {
                 let at = usize::try_from(u32::from(digit) - u32::from('1')).unwrap_or(0);
                 if at < self.choices(ctx).len() {
@@ -307,9 +339,10 @@ impl Card {
                 KeyOutcome::Stays(Vec::new())
             }
             KeyCode::Enter => {
-                let ready = self.ready(ctx).len();
+                let ready = self.count(ctx);
                 if self.number.text().trim() != ready.to_string() {
-                    self.complaint = Some(format!("type {ready}, the number of tasks, to do it"));
+                    let of = if matches!(self.about, About::Requeue(_)) { "jobs" } else { "tasks" };
+                    self.complaint = Some(format!("type {ready}, the number of {of}, to do it"));
                 } else if ctx.info.protect && self.why.text().trim().is_empty() {
                     self.typing = Typing::Why;
                     self.complaint = Some("production: enter a reason".into());
@@ -325,7 +358,10 @@ impl Card {
                     self.number.key(chord);
                 } else if let Some(letter) = chord.typed() {
                     // Letters choose here, as digits are the number.
-                    if let Some(at) = self.again(ctx).iter().position(|choice| choice.letter == letter) {
+                    if matches!(letter, 'x' | 'h') && self.can_carry(ctx) {
+                        self.change_carry(letter);
+                    } else if let Some(at) = self.again(ctx).iter().position(|choice| choice.letter == letter)
+                    {
                         self.choose(at, ctx);
                     }
                 }
@@ -337,7 +373,7 @@ impl Card {
     /// The choices with their meanings.
     fn choices(&self, ctx: &Context) -> Vec<(String, String)> {
         match &self.about {
-            About::Again(_) => {
+            About::Again(_) | About::Requeue(_) => {
                 self.again(ctx).into_iter().map(|choice| (choice.label.to_owned(), choice.meaning)).collect()
             }
             About::Answer(choices) => {
@@ -349,9 +385,39 @@ impl Card {
 
     /// The choices of a card that sends something again.
     fn again(&self, ctx: &Context) -> Vec<again::Choice> {
-        let About::Again(again) = self.about else { return Vec::new() };
+        let name = self.pick.name(ctx);
+        let again = match &self.about {
+            About::Again(again) => *again,
+            About::Requeue(_) => return again::anywhere(name.as_deref()),
+            About::Cancel | About::Answer(_) | About::Quit => return Vec::new(),
+        };
         let ready: Vec<&Attempt> = self.ready(ctx).into_iter().map(|(_, attempt)| attempt).collect();
-        again.choices(&ctx.latest, &ready, self.pick.name(ctx).as_deref())
+        again.choices(&ctx.latest, &ready, name.as_deref())
+    }
+
+    /// True if what is sent may take something along from an earlier attempt.
+    fn can_carry(&self, ctx: &Context) -> bool {
+        let choices = self.again(ctx);
+        let act = self.choice.and_then(|at| choices.get(at)).map(|choice| choice.act);
+        let any = choices.iter().any(|choice| choice.act.carries());
+        matches!(self.about, About::Again(_)) && any && act.is_none_or(again::Act::carries)
+    }
+
+    /// The next value of a field: `x` for the context, `h` for the history.
+    fn change_carry(&mut self, letter: char) {
+        if letter == 'x' {
+            self.carry.context = match self.carry.context {
+                CarryContext::Given => CarryContext::Same,
+                CarryContext::Same => CarryContext::New,
+                CarryContext::New => CarryContext::Given,
+            };
+        } else {
+            self.carry.history = match self.carry.history {
+                CarryHistory::None => CarryHistory::References,
+                CarryHistory::References => CarryHistory::Content,
+                CarryHistory::Content => CarryHistory::None,
+            };
+        }
     }
 
     /// What was chosen of them.
@@ -361,7 +427,7 @@ impl Card {
 
     fn choose(&mut self, at: usize, ctx: &Context) {
         self.choice = Some(at);
-        if self.act_again(ctx) == Some(again::Act::Chosen) {
+        if self.act_again(ctx).is_some_and(again::Act::is_chosen) {
             self.pick.open();
         }
     }
@@ -382,7 +448,10 @@ impl Card {
         match &self.about {
             About::Cancel => vec![Intent::Cancel { attempt, why }],
             About::Again(again) => match self.act_again(ctx) {
-                Some(act) => again.intents(act, &ctx.latest, row, self.pick.chosen, why),
+                Some(act) => {
+                    let carry = if act.carries() { self.carry } else { Carry::default() };
+                    again.intents(act, &ctx.latest, row, self.pick.chosen, carry, why)
+                }
                 None => Vec::new(),
             },
             About::Answer(choices) => {
@@ -393,8 +462,20 @@ impl Card {
                 };
                 chosen.map(answer).into_iter().collect()
             }
-            About::Quit => Vec::new(),
+            About::Requeue(_) | About::Quit => Vec::new(),
         }
+    }
+
+    /// The intent for each dead letter.
+    fn requeues(&self, ctx: &Context) -> Vec<Intent> {
+        let why = Some(self.why.text().trim()).filter(|why| !why.is_empty()).map(Untrusted::from);
+        let to = match self.act_again(ctx) {
+            Some(again::Act::Chosen) => self.pick.chosen,
+            Some(_) => None,
+            None => return Vec::new(),
+        };
+        let jobs = self.dead_letters(ctx).into_iter();
+        jobs.map(|job| Intent::Requeue { job, to, why: why.clone() }).collect()
     }
 
     fn act(&mut self, ctx: &Context) -> KeyOutcome {
@@ -411,10 +492,12 @@ impl Card {
             self.complaint = Some("choose first".into());
             return KeyOutcome::Stays(Vec::new());
         }
-        if self.act_again(ctx) == Some(again::Act::Chosen) && self.pick.chosen.is_none() {
+        if self.act_again(ctx).is_some_and(again::Act::is_chosen) && self.pick.chosen.is_none() {
             self.pick.open();
             return KeyOutcome::Stays(Vec::new());
         }
+        let requeues = self.requeues(ctx).into_iter();
+        let requeues = requeues.map(|intent| Step::Cmd(Cmd::Submit(intent, self.words(ctx, "the job"))));
         let ready = self.ready(ctx);
         let steps: Vec<Step> = ready
             .iter()
@@ -431,6 +514,7 @@ impl Card {
                     Cmd::SubmitInOrder(intents, words)
                 }))
             })
+            .chain(requeues)
             .collect();
         if steps.is_empty() {
             self.complaint = Some("nothing is left that it applies to".into());
@@ -444,6 +528,7 @@ impl Card {
             About::Cancel => format!("cancel of {id} requested"),
             About::Again(again) => again.done(self.act_again(ctx), id),
             About::Answer(_) => format!("{id} answered"),
+            About::Requeue(_) => format!("{id} is tried again"),
             About::Quit => String::new(),
         }
     }
@@ -453,6 +538,7 @@ impl Card {
         // Two commands are shown, and only as many are copied as an operator would read.
         let ready: Vec<_> = self.ready(ctx).into_iter().take(most).collect();
         let intents = ready.iter().flat_map(|(_, attempt)| self.intents(ctx, attempt));
+        let intents = intents.chain(self.requeues(ctx).into_iter().take(most));
         intents.map(|intent| command::of_intent(&ctx.latest, &ctx.info.flags, &intent)).collect()
     }
 
@@ -461,6 +547,7 @@ impl Card {
             About::Cancel if self.is_bulk() => "cancel tasks",
             About::Cancel => "cancel",
             About::Again(again) => again.title(self.is_bulk()),
+            About::Requeue(_) => Again::Ended.title(self.is_bulk()),
             About::Answer(_) => "answer",
             About::Quit => "quit",
         }
@@ -486,7 +573,8 @@ impl Card {
             }
             About::Again(again) => {
                 let rows: Vec<&Attempt> = ready.iter().map(|(_, row)| *row).collect();
-                again.effect(self.act_again(ctx), &rows, self.pick.name(ctx).as_deref())
+                let (act, name) = (self.act_again(ctx), self.pick.name(ctx));
+                again.effect(act, &ctx.latest, &rows, name.as_deref(), self.carry)
             }
             About::Answer(choices) => {
                 let chosen = self.choice.and_then(|at| choices.get(at));
@@ -497,6 +585,10 @@ impl Card {
                     chosen.unwrap_or_default()
                 )]
             }
+            About::Requeue(_) => vec![
+                "It was never sent, so nothing is done twice. It goes back into the queue, without a deadline, and leaves once an agent takes it."
+                    .to_owned(),
+            ],
             About::Quit => leaving(ctx),
         }
     }
