@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::task_args::{Again, Cancel};
 use crate::config::units;
 
 /// Terminal supervisor and observability console for fleets of A2A agents.
@@ -124,6 +125,8 @@ pub enum Command {
     Metrics(Metrics),
     /// Take an agent out of service and wait until nothing runs there, or put it back.
     Drain(Box<super::drain::Drain>),
+    /// Show what would happen if agents died now; on a demo fleet, let them die for real.
+    Drill(Box<super::drill::Drill>),
     /// List the jobs that wait for an agent, and those that were given up.
     Queue,
     /// Hold an agent's breaker open or closed, or return it to automatic.
@@ -482,24 +485,14 @@ pub enum Task {
         #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
         timeout: Option<std::time::Duration>,
     },
-    /// Cancel a task and verify that it ended.
-    Cancel {
-        /// Task id assigned by the agent.
-        #[arg(value_name = "TASK")]
-        task: String,
-        #[command(flatten)]
-        target: OptionalTarget,
-        /// Reason, recorded in the task's history.
-        #[arg(long, value_name = "TEXT")]
-        why: Option<String>,
-        /// Maximum time to wait for the task's end.
-        #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
-        timeout: std::time::Duration,
-    },
-    /// Try a job again after its last attempt ended without a result: at another agent, or at the one that --to names.
-    Retry(Again),
-    /// Move a job to another agent: cancel its task, and send it there once the task was seen to end.
-    Reroute(Again),
+    /// Cancel a task and what it delegated, and verify that each ended; or many tasks at once.
+    Cancel(Box<Cancel>),
+    /// Try a job again after its last attempt ended without a result: at another agent, or at the one that --to names; or
+    /// many jobs at once.
+    Retry(Box<Again>),
+    /// Move a job to another agent: cancel its task and what it delegated, and send it there once they were seen to end; or
+    /// many jobs at once.
+    Reroute(Box<Again>),
     /// Resend an uncertain attempt with the same message id.
     Resend {
         /// Id of the attempt or its job, as shown by `inbox` and `task list`.
@@ -521,23 +514,6 @@ pub enum Task {
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
-}
-
-/// `task retry` and `task reroute`
-#[derive(Args, Debug)]
-pub struct Again {
-    /// Id of the job, of an attempt of it, or of its task.
-    #[arg(value_name = "ID")]
-    pub attempt: String,
-    /// Agent to send it to [default: the router chooses, agents that were not tried first].
-    #[arg(long, value_name = "NAME")]
-    pub to: Option<String>,
-    /// Reason, recorded in the job's history.
-    #[arg(long, value_name = "TEXT")]
-    pub why: Option<String>,
-    /// Maximum time to wait [default: no limit].
-    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
-    pub timeout: Option<std::time::Duration>,
 }
 
 /// A list of one agent or of all.
@@ -596,7 +572,7 @@ pub enum ProblemsCommand {
     },
 }
 
-fn problem_number(text: &str) -> Result<u32, String> {
+pub(super) fn problem_number(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix("p-").unwrap_or(text);
     number.parse().map_err(|_| "write the number as shown by `quarterdeck problems`, such as p-17".into())
 }

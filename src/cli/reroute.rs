@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use tokio::time::Instant;
 
-use super::args::{Again, Login};
+use super::args::Login;
+use super::bulk::{self, Act, Asked};
 use super::output::{Failure, Printer};
 use super::session::{Session, Setup, find_agent, probed};
+use super::task_args::Again;
 use super::uncertain;
 use super::watched_task::WatchedTask;
 use crate::config::nearest;
@@ -30,13 +32,24 @@ pub(super) enum How {
     Reroute,
 }
 
-pub(super) async fn run(setup: Setup, how: How, args: Again, out: &mut Printer) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    setup: Setup,
+    how: How,
+    args: &Again,
+    out: &mut Printer,
+) -> Result<ExitCode, Failure> {
     if setup.read_only {
         return Err(Failure::from_refusal(&Refusal::ReadOnly));
     }
+    let ([id], false) = (args.attempt.as_slice(), args.filter.is_set()) else {
+        let act = if how == How::Retry { Act::Retry } else { Act::Reroute };
+        let (to, why) = (args.to.as_deref(), args.why.as_deref());
+        let (ids, filter, timeout) = (&args.attempt, &args.filter, args.timeout);
+        return bulk::run(setup, Asked { act, ids, filter, to, why, timeout }, out).await;
+    };
     let session = Session::open(&setup, &[], &Login::default(), false).await?;
     probed(&session.handle, None, FIND).await;
-    let job = match submit(&session, how, &args).await {
+    let job = match submit(&session, how, args, id).await {
         Ok(job) => job,
         Err(failure) => {
             session.close(false).await;
@@ -63,10 +76,10 @@ pub(super) async fn run(setup: Setup, how: How, args: Again, out: &mut Printer) 
     code
 }
 
-async fn submit(session: &Session, how: How, args: &Again) -> Result<JobId, Failure> {
+async fn submit(session: &Session, how: How, args: &Again, id: &str) -> Result<JobId, Failure> {
     let snapshot = session.handle.snapshot();
-    let (attempt, may_run) = newest(&snapshot, &args.attempt).ok_or_else(|| {
-        Failure::usage(format!("there is no attempt, job or task {}", args.attempt))
+    let (attempt, may_run) = newest(&snapshot, id).ok_or_else(|| {
+        Failure::usage(format!("there is no attempt, job or task {id}"))
             .hint("quarterdeck task list -o json shows their ids")
     })?;
     let to = args.to.as_deref().map(|name| agent_named(&snapshot, name)).transpose()?;

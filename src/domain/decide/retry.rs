@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::domain::agent::Health;
 use crate::domain::cause::Cause;
 use crate::domain::decide::cancel;
+use crate::domain::decide::cascade;
 use crate::domain::decide::doubt;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::queue;
@@ -121,7 +122,11 @@ pub(super) fn look(turn: &mut Turn, attempt: AttemptKey) {
         .cause
         .clone()
         .or_else(|| row.task.as_ref().map(|task| Arc::new(Cause::TaskEnded(task_end(task)))));
-    let next = job.plan.as_ref().and_then(|plan| moved(plan, row).or_else(|| next(turn, job, plan, end)));
+    let moves = job.plan.as_ref().and_then(|plan| moved(plan, row));
+    if moves.is_some() && cascade::holds(turn.state(), last) {
+        return;
+    }
+    let next = moves.or_else(|| job.plan.as_ref().and_then(|plan| next(turn, job, plan, end)));
     if open {
         if next.is_none() {
             return;

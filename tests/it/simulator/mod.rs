@@ -2,6 +2,7 @@
 //! Invariants are checked after each step. A failure prints its seed: `QUARTERDECK_SIM_SEED=N cargo test simulator`
 //! runs only that one.
 
+mod cascade;
 mod disk;
 mod routing;
 
@@ -775,6 +776,9 @@ impl World {
                     (1, _, _) if !attempt.is_live() => {
                         Intent::Retry { attempt: attempt.id, to: None, why: Some("once more".into()) }
                     }
+                    (0, _, Some(_)) if self.seed.below(2) == 0 => {
+                        Intent::CancelWithDelegated { attempt: attempt.id, why: None }
+                    }
                     (0, _, Some(_)) => Intent::Cancel { attempt: attempt.id, why: Some("enough".into()) },
                     _ => Intent::CheckTask { attempt: attempt.id },
                 }
@@ -816,6 +820,7 @@ impl World {
         self.order += 1;
         let message = MessageId::from(format!("stranger-{}", self.order).as_str());
         let task_message = Message { id: message.clone(), role: Role::User, ..words("of somebody else") };
+        let task_message = self.delegated(task_message);
         let toy = ToyTask {
             state: TaskState::Submitted,
             message,
@@ -1061,6 +1066,7 @@ impl World {
         self.check_posted();
         self.check_jobs();
         self.check_queue();
+        self.check_cascades();
         let state = self.core.state();
         for (key, agent) in state.agents().iter() {
             let old = agent.card.as_ref().is_some_and(|card| {

@@ -29,7 +29,7 @@ impl Card {
         let border = if ctx.info.protect { Role::Bad } else { Role::Title };
         let mut facts = Vec::new();
         if !matches!(self.about, About::Quit) {
-            let count = self.ready(ctx).len();
+            let count = self.doable(ctx).len();
             let word = if count == 1 { "task" } else { "tasks" };
             facts.push(span(format!("{count} {word}"), Role::Plain));
         }
@@ -82,7 +82,7 @@ impl Card {
             ];
         }
         if self.is_bulk() {
-            let count = self.ready(ctx).len();
+            let count = self.doable(ctx).len();
             return vec![
                 span("enter", Role::Key),
                 span(format!(", once {count} is typed   "), Role::Plain),
@@ -104,6 +104,13 @@ impl Card {
         if !matches!(self.about, About::Quit) {
             line.push(span("   c", Role::Key));
             line.push(span(" copy as command", Role::Plain));
+        }
+        if self.may_cascade() {
+            line.push(span("   d", Role::Key));
+            line.push(span(
+                if self.cascade { " leave what it delegated" } else { " with what it delegated" },
+                Role::Plain,
+            ));
         }
         if matches!(self.about, About::Answer(_)) {
             line.push(span("   w", Role::Key));
@@ -153,13 +160,21 @@ impl Card {
             text(6, format!("{} marked stay as they are: {}", self.left_out, self.about.unfit()), Role::Warn);
         }
         self.push_choices(ctx, &mut lines);
+        for (line, role) in self.plan_lines(ctx) {
+            lines.extend(wrap(&line, width).into_iter().map(|line| (8, Line::Text(vec![span(line, role)]))));
+        }
         if self.is_bulk() {
-            let count = self.ready(ctx).len();
+            let count = self.doable(ctx).len();
             lines.push((1, Line::Text(Vec::new())));
             let number = self.typing == Typing::Number;
             lines.push((9, Line::Field(format!("type {count} to do it"), self.number.clone(), number)));
             let why = if ctx.info.protect { "reason (required)" } else { "why" };
             lines.push((9, Line::Field(why.into(), self.why.clone(), !number)));
+            if self.may_cascade() {
+                let label =
+                    if self.cascade { "leave what they delegated" } else { "with what they delegated" };
+                lines.push((7, Line::Text(vec![span("d ", Role::Key), span(label, Role::Plain)])));
+            }
         }
         let plain = |line, role| Line::Text(vec![span(line, role)]);
         lines.push((4, Line::Rule("what will happen")));
@@ -167,7 +182,8 @@ impl Card {
             lines.extend(wrap(&sentence, width).into_iter().map(|line| (5, plain(line, Role::Plain))));
         }
         let commands = self.commands(ctx, 2);
-        let more = self.subjects.len().saturating_sub(commands.len());
+        let is_whole = self.bulk_command(ctx).is_some();
+        let more = if is_whole { 0 } else { self.subjects.len().saturating_sub(commands.len()) };
         if !commands.is_empty() {
             lines.push((2, Line::Rule("the same as a command")));
             for command in commands.iter().take(2) {
