@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::task_args::{Again, Cancel, Race};
 use crate::config::units;
 
 /// Terminal supervisor and observability console for fleets of A2A agents.
@@ -124,6 +125,8 @@ pub enum Command {
     Metrics(Metrics),
     /// Take an agent out of service and wait until nothing runs there, or put it back.
     Drain(Box<super::drain::Drain>),
+    /// Show what would happen if agents died now; on a demo fleet, let them die for real.
+    Drill(Box<super::drill::Drill>),
     /// List the jobs that wait for an agent, and those that were given up; try one of these again.
     Queue(Queue),
     /// Hold an agent's breaker open or closed, or return it to automatic.
@@ -482,24 +485,14 @@ pub enum Task {
         #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
         timeout: Option<std::time::Duration>,
     },
-    /// Cancel a task and verify that it ended.
-    Cancel {
-        /// Task id assigned by the agent.
-        #[arg(value_name = "TASK")]
-        task: String,
-        #[command(flatten)]
-        target: OptionalTarget,
-        /// Reason, recorded in the task's history.
-        #[arg(long, value_name = "TEXT")]
-        why: Option<String>,
-        /// Maximum time to wait for the task's end.
-        #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
-        timeout: std::time::Duration,
-    },
-    /// Try a job again after its last attempt ended without a result: at another agent, or at the one that --to names.
-    Retry(Again),
-    /// Move a job to another agent: cancel its task, and send it there once the task was seen to end.
-    Reroute(Again),
+    /// Cancel a task and what it delegated, and verify that each ended; or many tasks at once.
+    Cancel(Box<Cancel>),
+    /// Try a job again after its last attempt ended without a result: at another agent, or at the one that --to names; or
+    /// many jobs at once.
+    Retry(Box<Again>),
+    /// Move a job to another agent: cancel its task and what it delegated, and send it there once they were seen to end; or
+    /// many jobs at once.
+    Reroute(Box<Again>),
     /// Race a live task: send another attempt and leave this one running. The first that completes wins, and the
     /// others are canceled. The work is done twice.
     Race(Race),
@@ -524,48 +517,6 @@ pub enum Task {
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
-}
-
-/// `task retry` and `task reroute`
-#[derive(Args, Debug)]
-pub struct Again {
-    /// Id of the job, of an attempt of it, or of its task.
-    #[arg(value_name = "ID")]
-    pub attempt: String,
-    /// Agent to send it to [default: the router chooses, agents that were not tried first].
-    #[arg(long, value_name = "NAME")]
-    pub to: Option<String>,
-    /// Conversation of the new attempt: that of the earlier one, which other agents than its own and the replicas of
-    /// that may not know, or a new one [default: the one that was given with the message, if any].
-    #[arg(long, value_name = "CONTEXT", value_parser = ["same", "new"])]
-    pub context: Option<String>,
-    /// What to take along of the earlier attempt's conversation and artifacts: nothing, their ids, or their content, as
-    /// far as it fits into 256 KiB.
-    #[arg(long, value_name = "WHAT", value_parser = ["none", "references", "content"], default_value = "none")]
-    pub carry: String,
-    /// Reason, recorded in the job's history.
-    #[arg(long, value_name = "TEXT")]
-    pub why: Option<String>,
-    /// Maximum time to wait [default: no limit].
-    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
-    pub timeout: Option<std::time::Duration>,
-}
-
-/// `task race`
-#[derive(Args, Debug)]
-pub struct Race {
-    /// Id of the job, of an attempt of it, or of its task.
-    #[arg(value_name = "ID")]
-    pub attempt: String,
-    /// Agent to send it to [default: the router chooses another one].
-    #[arg(long, value_name = "NAME")]
-    pub agent: Option<String>,
-    /// Reason, recorded in the job's history.
-    #[arg(long, value_name = "TEXT")]
-    pub why: String,
-    /// Maximum time to wait [default: no limit].
-    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
-    pub timeout: Option<std::time::Duration>,
 }
 
 /// `queue`
@@ -655,7 +606,7 @@ pub enum ProblemsCommand {
     },
 }
 
-fn problem_number(text: &str) -> Result<u32, String> {
+pub(super) fn problem_number(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix("p-").unwrap_or(text);
     number.parse().map_err(|_| "write the number as shown by `quarterdeck problems`, such as p-17".into())
 }

@@ -4,11 +4,14 @@ pub mod agents;
 pub mod args;
 pub mod batch;
 mod breaker;
+pub mod bulk;
+mod cancel;
 mod card;
 mod config;
 mod console;
 mod demo;
 pub mod drain;
+pub mod drill;
 mod handover;
 pub mod inbox;
 pub mod metrics;
@@ -25,6 +28,7 @@ mod send;
 mod serve;
 mod session;
 mod task;
+pub mod task_args;
 mod uncertain;
 mod watched_task;
 
@@ -116,6 +120,7 @@ async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Resu
         Some(Command::Metrics(args)) => metrics::run(global, args, out).await,
         Some(Command::Problems(args)) => problems::run(global, args, out).await,
         Some(Command::Drain(args)) => drain::run(global, *args, out).await,
+        Some(Command::Drill(args)) => drill::run(global, *args, out).await,
         Some(Command::Queue(args)) => queue::run(global, args, out).await,
         Some(Command::Breaker(args)) => breaker::run(global, args, out).await,
         Some(Command::Note(args)) => handover::note(global, args, out).await,

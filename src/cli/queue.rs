@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::{Global, Queue as Args, QueueCommand, Requeue};
+use super::args::{Global, Queue as Args, QueueCommand};
 use super::output::{Failure, Printer, table};
 use super::reroute::{self, How};
 use super::session::{Session, Setup, stored};
@@ -21,8 +21,8 @@ const DEAD_LETTERS: usize = 1000;
 
 pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
-    if let Some(QueueCommand::Retry(Requeue { job, to, why, timeout })) = args.act {
-        return reroute::run(setup, &job, How::Requeue { to, why }, timeout, out).await;
+    if let Some(QueueCommand::Retry(requeue)) = &args.act {
+        return reroute::run(setup, How::Requeue(requeue), out).await;
     }
     let session = Session::running(&setup).await?;
     let snapshot = match &session {

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use tokio::time::Instant;
 
-use super::args::{Again, Login};
+use super::args::{Login, Requeue};
+use super::bulk::{self, Act, Asked};
 use super::output::{Failure, Printer};
 use super::session::{Session, Setup, find_agent, probed};
+use super::task_args::{Again, Race};
 use super::uncertain;
 use super::watched_task::WatchedTask;
 use crate::config::nearest;
@@ -15,7 +17,7 @@ use crate::domain::agent::Health;
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::Phase;
-use crate::domain::job::carry::{Carry, CarryContext, CarryHistory};
+use crate::domain::job::carry::{Carry, CarryContext};
 use crate::domain::job::detail::Detail;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -24,79 +26,90 @@ use crate::domain::text::Untrusted;
 const FIND: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What to do with a job.
-#[derive(Debug)]
-pub(super) enum How {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum How<'a> {
     /// Try it again.
-    Retry(Again),
+    Retry(&'a Again),
     /// Move it.
-    Reroute(Again),
+    Reroute(&'a Again),
     /// Send another attempt beside its live one.
-    Race {
-        /// The agent; none lets the router choose.
-        to: Option<String>,
-        /// The reason.
-        why: String,
-    },
+    Race(&'a Race),
     /// Try a dead letter again.
-    Requeue {
-        /// The agent; none lets the router choose.
-        to: Option<String>,
-        /// The reason.
-        why: Option<String>,
-    },
+    Requeue(&'a Requeue),
 }
 
-impl How {
+impl How<'_> {
+    /// The id of the job; the first one of several.
+    fn id(&self) -> &str {
+        match self {
+            Self::Retry(again) | Self::Reroute(again) => again.attempt.first().map_or("", String::as_str),
+            Self::Race(race) => &race.attempt,
+            Self::Requeue(requeue) => &requeue.job,
+        }
+    }
+
     /// The agent that is named.
     fn to(&self) -> Option<&str> {
         match self {
-            Self::Retry(Again { to, .. }) | Self::Reroute(Again { to, .. }) => to.as_deref(),
-            Self::Race { to, .. } | Self::Requeue { to, .. } => to.as_deref(),
+            Self::Retry(again) | Self::Reroute(again) => again.to.as_deref(),
+            Self::Race(race) => race.agent.as_deref(),
+            Self::Requeue(requeue) => requeue.to.as_deref(),
         }
     }
 
     fn why(&self) -> Option<Untrusted> {
         match self {
-            Self::Retry(Again { why, .. }) | Self::Reroute(Again { why, .. }) | Self::Requeue { why, .. } => {
-                why.as_deref().map(Untrusted::from)
-            }
-            Self::Race { why, .. } => Some(why.as_str().into()),
+            Self::Retry(again) | Self::Reroute(again) => again.why.as_deref().map(Untrusted::from),
+            Self::Race(race) => Some(race.why.as_str().into()),
+            Self::Requeue(requeue) => requeue.why.as_deref().map(Untrusted::from),
         }
     }
 
-    /// What is taken along.
     fn carry(&self) -> Carry {
         match self {
-            Self::Retry(again) | Self::Reroute(again) => Carry {
-                context: match again.context.as_deref() {
-                    Some("same") => CarryContext::Same,
-                    Some(_) => CarryContext::New,
-                    None => CarryContext::Given,
-                },
-                history: match &*again.carry {
-                    "references" => CarryHistory::References,
-                    "content" => CarryHistory::Content,
-                    _ => CarryHistory::None,
-                },
-            },
-            Self::Race { .. } | Self::Requeue { .. } => Carry::default(),
+            Self::Retry(again) | Self::Reroute(again) => again.carried(),
+            Self::Race(_) | Self::Requeue(_) => Carry::default(),
         }
+    }
+
+    fn timeout(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Retry(again) | Self::Reroute(again) => again.timeout,
+            Self::Race(race) => race.timeout,
+            Self::Requeue(requeue) => requeue.timeout,
+        }
+    }
+
+    /// The same for many tasks, if that is asked for.
+    fn bulk(&self) -> Option<Asked<'_>> {
+        let (act, again) = match self {
+            Self::Retry(again) => (Act::Retry, again),
+            Self::Reroute(again) => (Act::Reroute, again),
+            Self::Race(_) | Self::Requeue(_) => return None,
+        };
+        let (ids, filter) = (&again.attempt, &again.filter);
+        (ids.len() != 1 || filter.is_set()).then(|| Asked {
+            act,
+            ids,
+            filter,
+            to: again.to.as_deref(),
+            carry: again.carried(),
+            why: again.why.as_deref(),
+            timeout: again.timeout,
+        })
     }
 }
 
-pub(super) async fn run(
-    setup: Setup,
-    id: &str,
-    how: How,
-    timeout: Option<std::time::Duration>,
-    out: &mut Printer,
-) -> Result<ExitCode, Failure> {
+pub(super) async fn run(setup: Setup, how: How<'_>, out: &mut Printer) -> Result<ExitCode, Failure> {
     if setup.read_only {
         return Err(Failure::from_refusal(&Refusal::ReadOnly));
     }
+    if let Some(asked) = how.bulk() {
+        return bulk::run(setup, asked, out).await;
+    }
     let session = Session::open(&setup, &[], &Login::default(), false).await?;
     probed(&session.handle, None, FIND).await;
-    let job = match submit(&session, id, &how, out).await {
+    let job = match submit(&session, how, out).await {
         Ok(job) => job,
         Err(failure) => {
             session.close(false).await;
@@ -114,7 +127,7 @@ pub(super) async fn run(
         printed: 0,
         detail: Detail::default(),
     };
-    let until = timeout.map(|limit| Instant::now() + limit);
+    let until = how.timeout().map(|limit| Instant::now() + limit);
     let code = match watching.decided(until, false, out).await {
         Ok(()) => watching.finish(false, false, out).await,
         Err(failure) => Err(failure),
@@ -123,13 +136,14 @@ pub(super) async fn run(
     code
 }
 
-async fn submit(session: &Session, id: &str, how: &How, out: &mut Printer) -> Result<JobId, Failure> {
+async fn submit(session: &Session, how: How<'_>, out: &mut Printer) -> Result<JobId, Failure> {
     let snapshot = session.handle.snapshot();
+    let id = how.id();
     let refused = |refusal| Failure::from_refusal(&refusal);
     let to = how.to().map(|name| agent_named(&snapshot, name)).transpose()?;
     let intent = if let Some(Newest { attempt, may_run, agent }) = newest(&snapshot, id) {
         // To try again what may have arrived, or may still run at an agent that is down, is to take it as lost.
-        if matches!(how, How::Retry(_) | How::Requeue { .. }) && may_run {
+        if matches!(how, How::Retry(_) | How::Requeue(_)) && may_run {
             let given_up = Intent::PresumeLost { attempt, why: how.why() };
             session.handle.submit(given_up).await.map_err(refused)?;
         }
@@ -140,12 +154,12 @@ async fn submit(session: &Session, id: &str, how: &How, out: &mut Printer) -> Re
             out.warn(words);
         }
         match how {
-            How::Retry(_) | How::Requeue { .. } => Intent::Retry { attempt, to, carry, why },
+            How::Retry(_) | How::Requeue(_) => Intent::Retry { attempt, to, carry, why },
             How::Reroute(_) => Intent::Reroute { attempt, to, carry, why },
-            How::Race { .. } => Intent::Race { attempt, to, why },
+            How::Race(_) => Intent::Race { attempt, to, why },
         }
     } else if let Some(job) = without_attempt(&snapshot, id)
-        && matches!(how, How::Retry(_) | How::Requeue { .. })
+        && matches!(how, How::Retry(_) | How::Requeue(_))
     {
         Intent::Requeue { job, to, why: how.why() }
     } else {

@@ -6,20 +6,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::args::{Again, Global, OptionalTarget, Race, Task as Args};
+use super::args::{Global, OptionalTarget, Task as Args};
 use super::output::{Failure, Printer, table};
 use super::reroute::{self, How};
 use super::send::{find_task, reach};
 use super::session::{Session, Setup, probed, stored};
 use super::watched_task::WatchedTask;
-use super::{protocol_json, uncertain};
+use super::{cancel, protocol_json, uncertain};
 use crate::domain::cause::Cause;
-use crate::domain::fact::{AttemptFact, JobFact};
-use crate::domain::id::{AgentId, AttemptId, TaskId};
-use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::id::{AgentId, TaskId};
+use crate::domain::intent::{Intent, Receipt};
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::Json;
-use crate::domain::job::task::{CancelMark, TaskState, Verdict};
+use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::problem::Kind;
 use crate::domain::state::snapshot::Snapshot;
@@ -48,20 +47,10 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
             let until = timeout.map(|limit| Instant::now() + limit);
             follow(setup, &target, &task, stream, until, out).await
         }
-        Args::Cancel { task, target, why, timeout } => cancel(setup, &target, &task, why, timeout, out).await,
-        Args::Retry(args) => {
-            let Again { attempt, timeout, .. } = &args;
-            let (id, timeout) = (attempt.clone(), *timeout);
-            reroute::run(setup, &id, How::Retry(args), timeout, out).await
-        }
-        Args::Reroute(args) => {
-            let Again { attempt, timeout, .. } = &args;
-            let (id, timeout) = (attempt.clone(), *timeout);
-            reroute::run(setup, &id, How::Reroute(args), timeout, out).await
-        }
-        Args::Race(Race { attempt, agent, why, timeout }) => {
-            reroute::run(setup, &attempt, How::Race { to: agent, why }, timeout, out).await
-        }
+        Args::Cancel(args) => cancel::run(setup, &args, out).await,
+        Args::Retry(args) => reroute::run(setup, How::Retry(&args), out).await,
+        Args::Reroute(args) => reroute::run(setup, How::Reroute(&args), out).await,
+        Args::Race(args) => reroute::run(setup, How::Race(&args), out).await,
         Args::Resend { attempt, why, timeout } => {
             let until = timeout.map(|limit| Instant::now() + limit);
             uncertain::resend(setup, &attempt, why, until, out).await
@@ -414,7 +403,7 @@ pub(super) fn as_of(at: At, out: &mut Printer) {
 }
 
 /// A state as 1.0 writes it, from how people write it.
-fn normal_state(word: &str) -> Result<String, Failure> {
+pub(super) fn normal_state(word: &str) -> Result<String, Failure> {
     let word = word.to_ascii_uppercase().replace(['-', ' '], "_");
     let word = word.strip_prefix("TASK_STATE_").unwrap_or(&word).to_owned();
     let known = [
@@ -437,7 +426,7 @@ fn normal_state(word: &str) -> Result<String, Failure> {
 }
 
 /// Makes a task known to the engine and follows it.
-async fn adopt(
+pub(super) async fn adopt(
     setup: Setup,
     target: &OptionalTarget,
     task: &str,
@@ -535,104 +524,4 @@ async fn follow(
     };
     watching.session.close(true).await;
     code
-}
-
-async fn cancel(
-    setup: Setup,
-    target: &OptionalTarget,
-    task: &str,
-    why: Option<String>,
-    timeout: Duration,
-    out: &mut Printer,
-) -> Result<ExitCode, Failure> {
-    if setup.read_only {
-        return Err(Failure::from_refusal(&Refusal::ReadOnly));
-    }
-    let mut watching = adopt(setup, target, task, out).await?;
-    let Some(attempt) = watching.attempt_id() else {
-        return Err(Failure::internal("the engine no longer knows the task"));
-    };
-    let why = why.map(Into::into);
-    let handle = watching.session.handle.clone();
-    let seq = move |attempt: &Attempt| handle.snapshot().job_of(attempt).map_or(0, |job| job.seq);
-    let snapshot = watching.session.handle.snapshot();
-    let before = snapshot.attempts.iter().find(|(_, row)| row.id == attempt).map_or(0, |(_, row)| seq(row));
-    let asked = watching.session.handle.submit(Intent::Cancel { attempt, why }).await;
-    if let Err(refusal) = asked {
-        watching.session.close(true).await;
-        return Err(match refusal {
-            Refusal::NotNow(why) => Failure::new(1, "TaskNotCancelableError", why),
-            other => Failure::from_refusal(&other),
-        });
-    }
-    let until = Instant::now() + timeout;
-    let waited = watching
-        .wait(Some(until), false, out, |attempt| {
-            attempt.task.as_ref().is_none_or(|task| {
-                task.is_over() && matches!(task.cancel, Some(CancelMark::Verified | CancelMark::TooLate))
-                    || task.verdict == Some(Verdict::Lost)
-                    // An earlier cancel may have been refused too.
-                    || task.cancel == Some(CancelMark::Refused) && seq(attempt) > before
-            })
-        })
-        .await;
-    let snapshot = watching.session.handle.snapshot();
-    let found = snapshot.attempts.iter().find(|(_, row)| row.id == attempt);
-    let is_refused = |row: &Attempt| {
-        row.task.as_ref().is_some_and(|task| task.cancel == Some(CancelMark::Refused) && !task.is_over())
-    };
-    let code = match (waited, found) {
-        (Ok(()), Some((_, row))) if is_refused(row) => {
-            let why =
-                refusal(&watching.detail, attempt).map_or_else(String::new, |cause| format!(": {cause}"));
-            let task = row.task.as_ref();
-            let words = format!(
-                "the agent refused to cancel the task, which {}{why}",
-                task.map_or_else(String::new, |task| task.state.still())
-            );
-            let wait = task.map_or_else(String::new, |task| watching.command("task get --wait", &task.id));
-            Err(Failure::new(1, "TaskNotCancelableError", words)
-                .hint(format!("stop the agent itself, or wait for the end: {wait}")))
-        }
-        (Ok(()), Some((_, attempt))) => {
-            if out.is_json() {
-                out.document(&protocol_json::task_row(&snapshot, attempt).unwrap_or(Value::Null));
-            } else {
-                protocol_json::print_ids(out, &snapshot, attempt, Some(&watching.detail));
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        (Err(_), Some((_, attempt))) => {
-            let task = attempt.task.as_ref();
-            let says = task.map_or_else(String::new, |task| task.state.still());
-            let agent = match task.and_then(|task| task.cancel) {
-                Some(CancelMark::Agreed) => "the agent agreed to cancel the task",
-                Some(CancelMark::Unconfirmed) => "nothing confirms the cancel",
-                _ => "the agent has not answered the cancel",
-            };
-            let but = if agent.ends_with("task") { "but it" } else { "and the task" };
-            Err(Failure::timeout(format!("{agent}, {but} {says}")).hint(format!(
-                "the engine goes on asking; {} shows how it stands",
-                task.map_or_else(
-                    || "quarterdeck task list".to_owned(),
-                    |task| { watching.command("task get", &task.id) }
-                )
-            )))
-        }
-        (_, None) => Err(Failure::internal("the engine no longer knows the task")),
-    };
-    watching.session.close(false).await;
-    code
-}
-
-/// Why the agent refused the last cancel of the attempt.
-fn refusal(detail: &Detail, attempt: AttemptId) -> Option<&Cause> {
-    detail.timeline.iter().rev().find_map(|line| match &line.fact {
-        JobFact::Attempt(of, AttemptFact::CancelMoved { mark: CancelMark::Refused, cause, .. })
-            if *of == attempt =>
-        {
-            cause.as_deref()
-        }
-        _ => None,
-    })
 }

@@ -41,6 +41,8 @@ pub(super) struct Agent {
     /// Tasks that it works on without ever ending them.
     pub endless: AtomicU32,
     outgoing: mpsc::Sender<Outgoing>,
+    /// Where it asks for its own death, by its name.
+    deaths: mpsc::Sender<(String, Duration)>,
 }
 
 /// A message that one embedded agent, or the built-in caller, sends to another agent.
@@ -62,10 +64,11 @@ impl Agent {
         seed: u64,
         clock: Arc<Clock>,
         outgoing: mpsc::Sender<Outgoing>,
+        deaths: mpsc::Sender<(String, Duration)>,
     ) -> Self {
         let seed = seed ^ text_hash(&part.name);
         let (starts, endless) = (AtomicU32::new(1), AtomicU32::new(0));
-        Self { part, fault, tasks: Tasks::default(), speed, seed, clock, starts, endless, outgoing }
+        Self { part, fault, tasks: Tasks::default(), speed, seed, clock, starts, endless, outgoing, deaths }
     }
 
     /// Gives the agent `count` tasks that ended within the day before `now`.
@@ -76,6 +79,11 @@ impl Agent {
             uuid_text(uuid.as_u128().reverse_bits())
         };
         self.tasks.prefill(count, id, now);
+    }
+
+    /// It dies for a while, once this was answered; false if too many agents are dying already.
+    pub fn die(&self, time: Duration) -> bool {
+        self.deaths.try_send((self.part.name.clone(), time)).is_ok()
     }
 
     pub fn dialect(&self) -> Dialect {

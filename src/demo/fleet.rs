@@ -26,13 +26,18 @@ use crate::protocol::{Request, codec};
 
 /// Bound of undelivered messages between agents; when it is full, senders wait.
 const OUTGOING: usize = 256;
+/// Agents that may be about to die for a drill; when it is full, further ones refuse.
+const DYING: usize = 64;
+/// An agent answers the request to die before it does.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// A running embedded fleet. Dropping it ends every agent.
 #[derive(Debug)]
 pub struct Fleet {
-    agents: Vec<Running>,
+    agents: Arc<[Running]>,
     outgoing: tokio::sync::mpsc::Sender<Outgoing>,
     delivery: AbortHandle,
+    drills: AbortHandle,
     /// Where it is kept; `None` if it is not.
     folder: Option<Arc<Folder>>,
     clock: Arc<Clock>,
@@ -50,6 +55,62 @@ struct Running {
     server: Mutex<Option<AbortHandle>>,
     /// Holds the port of an agent whose port refuses from the start.
     _refusing: Option<tokio::net::TcpSocket>,
+}
+
+impl Running {
+    fn kill(&self) {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = server.take() {
+            self.agent.starts.fetch_add(1, Ordering::Relaxed);
+            server.abort();
+            self.agent.tasks.drop_streams();
+        }
+    }
+
+    async fn revive(&self) {
+        if self.server.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return;
+        }
+        if self.agent.part.behaviour.on_wire().forgets_tasks() {
+            self.agent.tasks.forget();
+        }
+        // The port may still be held for a moment by a closing connection.
+        for _ in 0..50 {
+            match server::bind(self.address) {
+                Ok(listener) => {
+                    let server = tokio::spawn(server::serve(listener, self.agent.clone(), self.url.clone()));
+                    *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.abort_handle());
+                    self.agent.resume_work();
+                    return;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, name = %self.agent.part.name, "the port is not free yet");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+/// Kills agents for drills, and brings each back once its time is over.
+async fn drill(mut dying: tokio::sync::mpsc::Receiver<(String, Duration)>, agents: Arc<[Running]>) {
+    let mut deaths = tokio::task::JoinSet::new();
+    loop {
+        tokio::select! {
+            death = dying.recv() => {
+                let Some((name, time)) = death else { return };
+                let agents = agents.clone();
+                deaths.spawn(async move {
+                    let Some(agent) = agents.iter().find(|agent| agent.agent.part.name == name) else { return };
+                    tokio::time::sleep(LAST_WORDS).await;
+                    agent.kill();
+                    tokio::time::sleep(time).await;
+                    agent.revive().await;
+                });
+            }
+            Some(_) = deaths.join_next() => {}
+        }
+    }
 }
 
 /// One agent, as the headless demo lists it.
@@ -96,6 +157,7 @@ impl Fleet {
         }
         let progress = folder.as_ref().map(|folder| folder.progress()).unwrap_or_default();
         let (sender, messages) = tokio::sync::mpsc::channel(OUTGOING);
+        let (deaths, dying) = tokio::sync::mpsc::channel(DYING);
         let faulty = scenario.agents.len() * usize::try_from(faults.min(100)).unwrap_or(0) / 100;
         let mut agents = Vec::with_capacity(scenario.agents.len());
         let (mut ports, mut moved) = (BTreeMap::new(), Vec::new());
@@ -117,7 +179,9 @@ impl Fleet {
             }
             ports.insert(part.name.clone(), address.port());
             let url: Arc<str> = format!("http://{address}").into();
-            let agent = Arc::new(Agent::new(part.clone(), fault, speed, seed, clock.clone(), sender.clone()));
+            let agent =
+                Agent::new(part.clone(), fault, speed, seed, clock.clone(), sender.clone(), deaths.clone());
+            let agent = Arc::new(agent);
             if let Some(folder) = &folder {
                 agent.tasks.keep_in(folder.tasks_of(&part.name))?;
             }
@@ -134,13 +198,15 @@ impl Fleet {
         }
         let places = agents.iter().map(|agent| (agent.agent.part.name.clone(), agent.url.clone())).collect();
         let delivery = tokio::spawn(deliver(messages, places, clock.clone())).abort_handle();
+        let agents: Arc<[Running]> = agents.into();
+        let drills = tokio::spawn(drill(dying, agents.clone())).abort_handle();
         let began = PeerTime::from_micros(if folder.is_some() { progress.began } else { now });
-        Ok(Self { agents, outgoing: sender, delivery, folder, clock, began, moved })
+        Ok(Self { agents, outgoing: sender, delivery, drills, folder, clock, began, moved })
     }
 
     /// Gives every agent some tasks that ended within the last day before the demo was first started.
     pub fn prefill(&self, tasks: u64) {
-        for running in &self.agents {
+        for running in &*self.agents {
             running.agent.prefill(tasks, self.began);
         }
     }
@@ -207,40 +273,15 @@ impl Fleet {
 
     /// Kills an agent: its port refuses connections, open ones are cut, its work stops.
     pub fn kill(&self, name: &str) {
-        let Some(agent) = self.find(name) else { return };
-        let mut server = agent.server.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(server) = server.take() {
-            agent.agent.starts.fetch_add(1, Ordering::Relaxed);
-            server.abort();
-            agent.agent.tasks.drop_streams();
+        if let Some(agent) = self.find(name) {
+            agent.kill();
         }
     }
 
     /// Starts a killed agent again on its port.
     pub async fn revive(&self, name: &str) {
-        let Some(agent) = self.find(name) else { return };
-        if agent.server.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            return;
-        }
-        if agent.agent.part.behaviour.on_wire().forgets_tasks() {
-            agent.agent.tasks.forget();
-        }
-        // The port may still be held for a moment by a closing connection.
-        for _ in 0..50 {
-            match server::bind(agent.address) {
-                Ok(listener) => {
-                    let server =
-                        tokio::spawn(server::serve(listener, agent.agent.clone(), agent.url.clone()));
-                    *agent.server.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some(server.abort_handle());
-                    agent.agent.resume_work();
-                    return;
-                }
-                Err(error) => {
-                    tracing::debug!(%error, name, "the port is not free yet");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
+        if let Some(agent) = self.find(name) {
+            agent.revive().await;
         }
     }
 
@@ -293,7 +334,8 @@ impl Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         self.delivery.abort();
-        for agent in &self.agents {
+        self.drills.abort();
+        for agent in &*self.agents {
             if let Some(server) = agent.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 server.abort();
             }

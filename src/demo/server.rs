@@ -118,6 +118,8 @@ async fn handle(
         }
         ("GET", "/demo/received") => document(StatusCode::OK, "application/json", agent.received()),
         ("GET", "/demo/ran") => document(StatusCode::OK, "application/json", agent.ran()),
+        // A page in a browser cannot send this header to another origin without asking first.
+        ("POST", "/demo/die") if head.headers.contains_key("quarterdeck-drill") => die(&agent, body).await,
         ("POST", "/") => match Limited::new(body, LARGEST).collect().await {
             Ok(body) => {
                 let body = body.to_bytes();
@@ -128,6 +130,19 @@ async fn handle(
         },
         _ => document(StatusCode::NOT_FOUND, "text/plain", "Not Found".into()),
     })
+}
+
+/// The agent dies for so many seconds: a drill kills it for real. It comes back by itself.
+async fn die(agent: &Agent, body: Incoming) -> Response<Body> {
+    let body = Limited::new(body, LARGEST).collect().await.map(http_body_util::Collected::to_bytes);
+    let asked: Option<serde_json::Value> = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+    let seconds = asked.and_then(|asked| asked["seconds"].as_u64());
+    let (status, answer) = match seconds {
+        Some(seconds @ 1..=600) if agent.die(Duration::from_secs(seconds)) => (StatusCode::ACCEPTED, "{}"),
+        Some(1..=600) => (StatusCode::SERVICE_UNAVAILABLE, "too many agents are dying"),
+        _ => (StatusCode::BAD_REQUEST, "seconds is a number from 1 to 600"),
+    };
+    document(status, "application/json", answer.into())
 }
 
 fn respond(answer: Answer) -> Response<Body> {

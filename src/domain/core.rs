@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::domain::call::CallKind;
 use crate::domain::decide;
 use crate::domain::decide::live::Live;
 pub use crate::domain::decide::turn::Out;
 use crate::domain::decide::turn::{Touched, Turn};
 use crate::domain::decide::unattended;
-use crate::domain::id::{AttemptKey, CallId, Rng};
+use crate::domain::id::{AgentKey, AttemptKey, CallId, Rng};
 use crate::domain::input::{Input, Rules};
 use crate::domain::intent::Send;
 use crate::domain::metrics::{Block, Metrics, Minute};
@@ -134,6 +135,21 @@ impl Core {
     /// every attempt.
     pub fn unattended(&self) -> Vec<(AttemptKey, &'static str)> {
         unattended::find(&self.state, &self.live)
+    }
+
+    /// The rules of routing, as last loaded.
+    pub fn routes(&self) -> &Arc<crate::domain::route::Rules> {
+        &self.live.routes
+    }
+
+    /// The calls to an agent that are under way, each with its kind, and true if it is about a task that is known.
+    pub(in crate::domain) fn calls_of(&self, agent: AgentKey) -> Vec<(CallId, CallKind, bool)> {
+        let of = |call| {
+            let pending = self.live.calls.get(call)?;
+            let attempt = pending.call.attempt().and_then(|key| self.state.attempt(key));
+            Some((call, pending.call.kind(), attempt.is_some_and(|attempt| attempt.task.is_some())))
+        };
+        self.live.calls.of_agent(agent).filter_map(of).collect()
     }
 
     /// How many calls are under way.

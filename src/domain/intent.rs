@@ -35,6 +35,13 @@ pub enum Intent {
         /// The operator's reason.
         why: Option<Untrusted>,
     },
+    /// Cancel a task, and the tasks that it delegated, at any depth.
+    CancelWithDelegated {
+        /// The task's attempt. If the task has ended, what it delegated is canceled all the same.
+        attempt: AttemptId,
+        /// The operator's reason.
+        why: Option<Untrusted>,
+    },
     /// Send an uncertain attempt once more, with the same message id.
     Resend {
         /// The attempt.
@@ -235,12 +242,40 @@ impl Send {
 }
 
 impl Intent {
+    /// The attempt that it is about; `None` if it is about none.
+    pub fn attempt(&self) -> Option<AttemptId> {
+        match self {
+            Self::Answer { attempt, .. }
+            | Self::Cancel { attempt, .. }
+            | Self::CancelWithDelegated { attempt, .. }
+            | Self::Resend { attempt, .. }
+            | Self::PresumeLost { attempt, .. }
+            | Self::Retry { attempt, .. }
+            | Self::Reroute { attempt, .. }
+            | Self::Race { attempt, .. }
+            | Self::CheckTask { attempt } => Some(*attempt),
+            Self::Send(_)
+            | Self::Requeue { .. }
+            | Self::CheckAgent { .. }
+            | Self::AddAgents { .. }
+            | Self::AddAgent { .. }
+            | Self::RemoveAgent { .. }
+            | Self::Breaker { .. }
+            | Self::Service { .. }
+            | Self::OnProblem { .. }
+            | Self::Note { .. }
+            | Self::TakeBackNote { .. }
+            | Self::Adopt { .. } => None,
+        }
+    }
+
     /// True for intents that change something, at an agent or for other operators.
     pub fn acts(&self) -> bool {
         match self {
             Self::Send(_)
             | Self::Answer { .. }
             | Self::Cancel { .. }
+            | Self::CancelWithDelegated { .. }
             | Self::Resend { .. }
             | Self::PresumeLost { .. }
             | Self::Retry { .. }

@@ -21,6 +21,7 @@ pub mod job;
 pub mod limits;
 pub mod metrics;
 pub mod problem;
+pub mod rehearsal;
 pub mod route;
 pub mod shell_words;
 pub mod state;

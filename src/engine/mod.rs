@@ -16,6 +16,7 @@ pub mod notify;
 mod pages;
 mod publisher;
 mod queries;
+mod rehearsals;
 mod run;
 mod start;
 mod task_stream;

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::follower::Follower;
 use super::handle::{Answer, Follow, Query, QueryError};
+use super::rehearsals::Rehearsed;
 use super::run::Runner;
 use super::{effects, message_fields};
 use crate::domain::fact::{Fact, JobFact, JournalEntry, Owner};
@@ -21,6 +22,9 @@ use crate::store::Reader;
 impl Runner {
     pub(super) fn on_query(&mut self, query: Query, reply: oneshot::Sender<Result<Answer, QueryError>>) {
         match query {
+            Query::Plan(acts) => self.rehearse(Rehearsed::Acts(acts), reply),
+            Query::Drill(agents) => self.rehearse(Rehearsed::Death(agents), reply),
+            Query::Kill { agents, time } => self.kill(&agents, time, reply),
             Query::Wire { agent, known } => {
                 let tap = self.net.tap().clone();
                 tokio::task::spawn_blocking(move || {
@@ -134,7 +138,7 @@ impl Runner {
     }
 
     /// Facts that a reader of the journal may not see yet.
-    fn pending(&self, owner: Owner) -> Vec<JournalEntry> {
+    pub(super) fn pending(&self, owner: Owner) -> Vec<JournalEntry> {
         if self.gate.is_durable() {
             self.gate.uncommitted(owner)
         } else {

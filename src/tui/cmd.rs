@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::batch;
 use super::caption::PresenterCommand;
 use super::preferences::Change;
 use super::views::task_rows::Work;
@@ -22,6 +23,10 @@ pub enum Cmd {
     Follow(Option<JobId>),
     /// Ask a query, in a generation of queries.
     Query(Query, u64),
+    /// Count the lines of a file, for the card of a batch.
+    LookAtBatch(String),
+    /// Run a batch beside the console.
+    RunBatch(Box<batch::Run>),
     /// Sort rows on a worker thread.
     Index(Work, Arc<Snapshot>),
     /// Drop a large value on a worker thread: freeing a million rows takes longer than a key may wait.

@@ -127,17 +127,14 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             ),
             None => String::new(),
         },
-        Intent::Cancel { attempt, why } => match find(*attempt) {
-            Some(attempt) => {
-                format!(
-                    "quarterdeck{flags} task cancel -a {}{} {}",
-                    agent_of(attempt),
-                    reason(why.as_ref()),
-                    task_id(attempt)
-                )
-            }
-            None => String::new(),
-        },
+        Intent::Cancel { attempt, why } | Intent::CancelWithDelegated { attempt, why } => {
+            let alone = if matches!(intent, Intent::Cancel { .. }) { " --no-cascade" } else { "" };
+            let why = reason(why.as_ref());
+            find(*attempt).map_or_else(String::new, |attempt| {
+                let (agent, task) = (agent_of(attempt), task_id(attempt));
+                format!("quarterdeck{flags} task cancel -a {agent}{alone}{why} {task}")
+            })
+        }
         Intent::CheckTask { attempt } => match find(*attempt) {
             Some(attempt) => {
                 format!("quarterdeck{flags} task get -a {} {}", agent_of(attempt), task_id(attempt))
@@ -217,6 +214,39 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             format!("quarterdeck{flags} task subscribe -a {agent} {}", positional(&task.raw()))
         }
     }
+}
+
+/// An act on many tasks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bulk {
+    /// Cancel them.
+    Cancel {
+        /// What they delegated stays as it is.
+        alone: bool,
+    },
+    /// Try their jobs again.
+    Retry,
+    /// Move their jobs.
+    Reroute,
+}
+
+/// The command that does an act to many tasks; `which` are their ids, or the flag that chooses them.
+pub fn of_bulk(
+    snapshot: &Snapshot,
+    flags: &str,
+    act: Bulk,
+    which: &str,
+    to: Option<AgentId>,
+    why: &str,
+) -> String {
+    let verb = match act {
+        Bulk::Cancel { alone: true } => "cancel --no-cascade",
+        Bulk::Cancel { alone: false } => "cancel",
+        Bulk::Retry => "retry",
+        Bulk::Reroute => "reroute",
+    };
+    let why = if why.is_empty() { String::new() } else { format!(" --why={}", quoted(why)) };
+    format!("quarterdeck{flags} task {verb}{which}{}{why}", elsewhere(snapshot, to))
 }
 
 fn on_problem(flags: &str, number: u32, act: &ProblemAct) -> String {

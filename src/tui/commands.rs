@@ -60,6 +60,18 @@ pub const ALL: &[Command] = &[
         doc: "Where a message would go now, and why: TEXT, or {\"type\": …} TEXT with its metadata.",
     },
     Command {
+        name: "batch",
+        usage: "batch FILE",
+        choices: &[],
+        doc: "Send a file of messages, one a line; shows what will be done first.",
+    },
+    Command {
+        name: "drill",
+        usage: "drill AGENT",
+        choices: &[],
+        doc: "What would happen if an agent, or several, died now.",
+    },
+    Command {
         name: "theme",
         usage: "theme NAME",
         choices: &["dark", "light", "mono"],
@@ -101,6 +113,10 @@ pub enum Asked {
     Group(Option<GroupBy>),
     /// Explain where this message would go.
     Explain(String),
+    /// Send this file of messages.
+    Batch(String),
+    /// What would happen if these agents died.
+    Drill(String),
     /// Choose another theme.
     Theme(String),
     /// Turn drawing with ASCII only on or off.
@@ -156,6 +172,8 @@ pub fn parse(text: &str) -> Asked {
         ("fleet", name) if !name.is_empty() => Asked::Fleet(name.to_owned()),
         ("time", text) if !text.is_empty() => Asked::Time(text.to_owned()),
         ("explain", text) if !text.is_empty() => Asked::Explain(text.to_owned()),
+        ("batch", file) if !file.is_empty() => Asked::Batch(file.to_owned()),
+        ("drill", names) if !names.is_empty() => Asked::Drill(names.to_owned()),
         ("was", "hour") => Asked::Baseline(Baseline::Hour),
         ("was", "day") => Asked::Baseline(Baseline::Day),
         ("was", "week") => Asked::Baseline(Baseline::Week),
@@ -242,7 +260,10 @@ pub fn complete(ctx: &Context, typed: &str, most: usize) -> Vec<Entry> {
 /// A command, by the name that was typed, with each of its arguments that begins as typed.
 fn arguments(ctx: &Context, name: &str, command: &Command, typed: &str, most: usize) -> Vec<Entry> {
     let fleets = ctx.info.fleets.iter().map(String::as_str).filter(|_| command.name == "fleet");
-    let choices = command.choices.iter().copied().chain(fleets).filter(|choice| choice.starts_with(typed));
+    let agents = ctx.snapshot.agents.iter().filter(|(_, agent)| agent.listed && command.name == "drill");
+    let agents: Vec<String> = agents.map(|(_, agent)| agent.name.line().into_string()).collect();
+    let choices = command.choices.iter().copied().chain(fleets).chain(agents.iter().map(String::as_str));
+    let choices = choices.filter(|choice| choice.starts_with(typed));
     let entry = |text: String, meant| Entry { text, doc: command.doc.to_owned(), key: String::new(), meant };
     let found = choices.map(|choice| entry(format!("{name} {choice}"), !typed.is_empty()));
     let mut found: Vec<Entry> = found.take(most).collect();
@@ -442,6 +463,7 @@ mod tests {
             ("group", Asked::Group(None)),
             ("explain {\"type\":\"a\"} do it", Asked::Explain("{\"type\":\"a\"} do it".into())),
             ("explain", Asked::Action(Action::Explain)),
+            ("drill a, b", Asked::Drill("a, b".into())),
             ("theme light", Asked::Theme("light".into())),
             ("theme pink", Asked::Wrong("theme dark, theme light or theme mono".into())),
             ("mouse off", Asked::Mouse(false)),

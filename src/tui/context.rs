@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::actions::Action;
+use super::batch::Progress;
 use super::caption::{Caption, Presenter};
 use super::format::Clocks;
 use super::metrics_cache::MetricsCache;
@@ -85,6 +86,8 @@ pub struct Context {
     pub preferences: Preferences,
     /// The presenter's current caption; `None` without a presentation.
     pub caption: Option<Caption>,
+    /// How far the batch has come that this console runs; `None` if none runs.
+    pub batch: Option<Progress>,
     /// The displayed time; frozen while the screen is held.
     pub now: At,
 }
@@ -124,6 +127,7 @@ impl Context {
             messages: VecDeque::new(),
             preferences: Preferences::default(),
             caption: None,
+            batch: None,
             now,
             info,
         }

@@ -51,6 +51,8 @@ pub enum Destination {
     Wire(Option<AgentKey>),
     /// Changes, in the window or around a point in time.
     Changes(Option<At>),
+    /// What would happen if these agents died.
+    Drill(Vec<AgentId>),
     /// The messages of this console.
     Messages,
     /// The last object that an agent sent about the task of a job.

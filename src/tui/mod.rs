@@ -3,6 +3,9 @@
 pub mod actions;
 pub mod again;
 pub mod aliases;
+pub mod batch;
+mod batch_process;
+pub mod bulk;
 pub mod caption;
 pub mod cmd;
 pub mod command;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::batch;
 use super::caption::Caption;
 use super::keymap::Chord;
 use super::preferences::Change;
@@ -50,6 +51,8 @@ pub enum Msg {
     Gone,
     /// The saved views after a change, or why it could not be made.
     Views(Change, Result<Vec<Arc<SavedView>>, String>),
+    /// News of a batch.
+    Batch(batch::News),
     /// A message for the operator.
     Say(Role, String),
 }

@@ -10,12 +10,15 @@ use crate::domain::route;
 use crate::domain::text::{Untrusted, fit};
 use crate::tui::actions::Action;
 use crate::tui::again::Again;
+use crate::tui::batch::{self, News};
+use crate::tui::bulk::{self, Source};
 use crate::tui::cmd::Cmd;
 use crate::tui::commands;
 use crate::tui::destination::{Destination, Target};
 use crate::tui::draft::{Draft, Purpose};
 use crate::tui::model::{LastAct, Model};
 use crate::tui::navigation::{self, go_to};
+use crate::tui::overlays::batch::BatchCard;
 use crate::tui::overlays::card::{About, Card};
 use crate::tui::overlays::composer::Composer;
 use crate::tui::overlays::prompt::{File, Prompt, Words};
@@ -23,7 +26,7 @@ use crate::tui::overlays::{Overlay, go, service};
 use crate::tui::theme::Role;
 use crate::tui::views::fleet::FleetView;
 use crate::tui::views::problem_rows::headline;
-use crate::tui::views::{View, inbox, report, routes};
+use crate::tui::views::{View, drill, inbox, report, routes};
 
 /// Cells of a problem's headline in a message.
 const NAMED: usize = 60;
@@ -288,6 +291,77 @@ pub(super) fn explain(model: &mut Model, text: &str) {
     }
 }
 
+/// Opens the card of a batch.
+pub(super) fn open_batch(model: &mut Model, file: String, cmds: &mut Vec<Cmd>) {
+    if model.info().read_only {
+        return model.say(Role::Warn, "read-only: this console was started with --read-only".into());
+    }
+    cmds.push(Cmd::LookAtBatch(file.clone()));
+    model.overlays.push(Overlay::Batch(Box::new(BatchCard::new(file))));
+}
+
+/// Runs a batch; its progress is in the first line.
+pub(super) fn run_batch(model: &mut Model, run: Box<batch::Run>, cmds: &mut Vec<Cmd>) {
+    let (name, lines) = (run.name.clone(), run.lines);
+    model.context.batch = Some(batch::Progress { name, lines, ..batch::Progress::default() });
+    cmds.push(Cmd::RunBatch(run));
+}
+
+/// Takes news of a batch.
+pub(super) fn on_batch(model: &mut Model, news: News) {
+    model.dirty = true;
+    match news {
+        News::Seen(file, lines) => {
+            if let Some(Overlay::Batch(card)) = model.overlays.last_mut() {
+                card.seen(&file, &lines);
+            }
+        }
+        News::Reached(progress) => model.context.batch = Some(progress),
+        News::Ended(words, is_good) => {
+            model.context.batch = None;
+            let words = Untrusted::from(words).line().into_string();
+            model.say(if is_good { Role::Ok } else { Role::Warn }, words);
+        }
+    }
+}
+
+/// Opens the drill of the agents of these names.
+pub(super) fn open_drill(model: &mut Model, names: &str) {
+    let agents = model.context.latest.agents.iter().filter(|(_, agent)| agent.listed);
+    let agents: Vec<_> = agents.map(|(_, agent)| (agent.name.line().into_string(), agent.id)).collect();
+    let mut found = Vec::new();
+    for name in names.split([' ', ',']).filter(|name| !name.is_empty()) {
+        let Some((_, id)) = agents.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
+            let known: Vec<&str> = agents.iter().map(|(name, _)| name.as_str()).collect();
+            let near = crate::domain::text::nearest(name, &known);
+            let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            let name = Untrusted::from(name).shortened(60);
+            return model.say(Role::Warn, format!("no agent {}{near}", name.line()));
+        };
+        if !found.contains(id) {
+            found.push(*id);
+        }
+    }
+    if found.is_empty() {
+        return model.say(Role::Warn, "drill AGENT: name an agent".into());
+    }
+    navigation::go(model, Destination::Drill(found));
+}
+
+/// The agents of the drill die for real.
+pub(super) fn kill(model: &mut Model, cmds: &mut Vec<Cmd>) {
+    let at = model.context.latest.at;
+    let by = Untrusted::from(model.info().operator.as_str());
+    let View::Drill(view) = &mut model.view else { return };
+    view.kill(at);
+    let text = Untrusted::from(format!("drill: it is dead for {}s, on purpose", drill::DEAD.as_secs()));
+    for agent in view.agents() {
+        let (agent, by, text) = (Some(*agent), by.clone(), text.clone());
+        let note = Intent::Note { problem: None, agent, attempt: None, by, text };
+        cmds.push(Cmd::Submit(note, "noted for the handover".into()));
+    }
+}
+
 /// Opens the changes around the item under the cursor.
 pub(super) fn changes(model: &mut Model) {
     let around = crate::tui::overlays::time::happened(&model.context, target(model));
@@ -417,9 +491,11 @@ pub(super) fn again(model: &mut Model) {
         return requeue(model, &jobs);
     }
     let (snapshot, keys) = (&model.context.snapshot, &model.context.preferences.keys);
-    let rows: Vec<_> = subjects(model).into_iter().filter_map(|key| snapshot.attempts.get(key)).collect();
+    let (all, source) = many(model);
+    let rows: Vec<_> = all.iter().filter_map(|key| snapshot.attempts.get(*key)).collect();
     if let Some(again) = rows.iter().find_map(|row| Again::of(snapshot, row).ok()) {
-        return card(model, About::Again(again));
+        let card = Card::new(&model.context, About::Again(again), &all).from(source);
+        return model.overlays.push(Overlay::Card(card));
     }
     match rows.first().and_then(|row| Some((row, Again::of(snapshot, row).err()?))) {
         Some((row, why)) => {
@@ -443,13 +519,44 @@ fn requeue(model: &mut Model, jobs: &[JobKey]) {
     model.overlays.push(Overlay::Card(card));
 }
 
-/// Opens a card for the marked rows, or for the one under the cursor.
-pub(super) fn card(model: &mut Model, about: About) {
-    let keys = subjects(model);
+/// The attempts that an act is about: the marked rows, or the one under the cursor, otherwise all of the problem or the
+/// agent under the cursor.
+fn many(model: &Model) -> (Vec<AttemptKey>, Source) {
+    let rows = subjects(model);
+    if !rows.is_empty() {
+        return (rows, Source::Rows);
+    }
+    let (target, snapshot) = (target(model), &model.context.latest);
+    if let Some(problem) = target.problem.and_then(|key| snapshot.problems.get(key)) {
+        return (bulk::of_problem(snapshot, problem), Source::Problem(problem.number));
+    }
+    match target.agent {
+        Some(agent) => (bulk::of_agent(snapshot, agent), Source::Agent(agent)),
+        None => (Vec::new(), Source::Rows),
+    }
+}
+
+/// Opens the card that cancels the marked rows, the one under the cursor, or all that run at the agent under it. Of an
+/// ended task, what it delegated can still be canceled.
+pub(super) fn cancel(model: &mut Model) {
+    let (keys, source) = many(model);
+    if let [one] = keys.as_slice()
+        && model.context.latest.attempts.get(*one).is_some_and(|row| !row.is_live())
+    {
+        let card = Card::new(&model.context, About::Orphans, &keys);
+        if !card.is_empty() && card.has_delegated() {
+            return model.overlays.push(Overlay::Card(card));
+        }
+    }
+    open_card(model, About::Cancel, &keys, source);
+}
+
+/// Opens a card about attempts.
+fn open_card(model: &mut Model, about: About, keys: &[AttemptKey], source: Source) {
     if keys.is_empty() {
         return model.say(Role::Quiet, "no task here".into());
     }
-    let card = Card::new(&model.context, about.clone(), &keys);
+    let card = Card::new(&model.context, about.clone(), keys).from(source);
     if card.is_empty() {
         let why = keys
             .first()

@@ -16,6 +16,7 @@ use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::engine::Handle;
 use crate::shutdown;
+use crate::tui::batch_process;
 use crate::tui::caption::{Caption, PresenterCommand};
 use crate::tui::cmd::Cmd;
 use crate::tui::context::{Context, Info};
@@ -162,10 +163,11 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<ConsoleEnd>
         crate::tui::navigation::go_to_reference(&mut model, &place);
     }
     let (captions, cues) = start.commentary.map(|commentary| (commentary.captions, commentary.cues)).unzip();
-    let mut console = Console { handle: start.handle, news, cues, store: start.store, follows: None, base };
+    let mut console =
+        Console { handle: start.handle, news, cues, store: start.store, follows: None, batch: None, base };
     let left = console.run(&mut terminal, &mut model, messages, captions).await;
-    if let Some(follows) = console.follows {
-        follows.abort();
+    for task in console.follows.into_iter().chain(console.batch) {
+        task.abort();
     }
     drop(terminal);
     // A closed terminal is not an error, and there is nothing to print to.
@@ -178,6 +180,8 @@ struct Console {
     cues: Option<mpsc::Sender<PresenterCommand>>,
     store: Arc<dyn PreferencesStore>,
     follows: Option<AbortHandle>,
+    /// The batch that was run last.
+    batch: Option<AbortHandle>,
     /// The engine's clock: a local instant and the engine's time at it.
     base: (Instant, At),
 }
@@ -409,6 +413,12 @@ impl Console {
                     let answer = handle.query(query.clone()).await;
                     let _the_screen_has_gone = news.send(Msg::Answered(query, generation, answer)).await;
                 });
+            }
+            Cmd::LookAtBatch(file) => {
+                drop(tokio::task::spawn_blocking(move || batch_process::look(file, &news)))
+            }
+            Cmd::RunBatch(run) => {
+                self.batch = Some(tokio::spawn(batch_process::run(*run, news)).abort_handle());
             }
             Cmd::Index(work, snapshot) => {
                 tokio::task::spawn_blocking(move || {

@@ -38,6 +38,10 @@ pub enum Step {
     Sent(Box<Draft>),
     /// Show a message.
     Say(Role, String),
+    /// Prompt for a text before the agents of the drill die for real.
+    ForReal(String),
+    /// That text was typed.
+    Kill,
     /// Go back to the view before.
     Back,
 }

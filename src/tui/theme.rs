@@ -205,6 +205,7 @@ glyphs! {
     lost "∅" "0" "Task lost by its agent.",
     cursor "▌" ">" "The selected row.",
     marked "▪" "*" "A marked row.",
+    to "→" "->" "Where work goes.",
     gap "╌" "~" "No updates arrived.",
     bar "━" "=" "A time span.",
     beside "─" "-" "A parallel time span.",

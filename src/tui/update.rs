@@ -15,7 +15,7 @@ use crate::tui::keymap::Chord;
 use crate::tui::model::Model;
 use crate::tui::msg::{Mouse, Msg};
 use crate::tui::navigation::{go_to, go_to_reference};
-use crate::tui::overlays::card::{About, Card};
+use crate::tui::overlays::card::Card;
 use crate::tui::overlays::prompt::{Found, Prompt, Words};
 use crate::tui::overlays::views::Views;
 use crate::tui::overlays::{Overlay, copy, go};
@@ -111,6 +111,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
                 overlay.shown(model.time);
             }
         }
+        Msg::Batch(news) => operator_actions::on_batch(model, news),
         Msg::Due => model.dirty = true,
         Msg::Gone => {
             if !model.gone {
@@ -223,6 +224,9 @@ fn on_answer(model: &mut Model, query: &Query, generation: u64, answer: Result<A
         (query, Err(error)) => {
             if let Query::Metrics(stretch) = query {
                 model.context.metrics.failed(*stretch);
+            }
+            if let (Query::Kill { .. }, View::Drill(view)) = (query, &mut model.view) {
+                view.spare();
             }
             model.say(Role::Warn, error.to_string());
         }
@@ -418,6 +422,7 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
             model.say(Role::Ok, format!("copied: {shown}"));
             cmds.push(Cmd::Copy(text));
         }
+        Step::Cmd(Cmd::RunBatch(run)) => operator_actions::run_batch(model, run, cmds),
         Step::Cmd(cmd) => cmds.push(cmd),
         Step::Open(destination) => navigation::go(model, *destination),
         Step::Menu(menu) => model.overlays.push(Overlay::Menu(*menu)),
@@ -433,6 +438,10 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
         Step::AnswerInWords(key) => operator_actions::answer_in_words(model, key),
         Step::Sent(draft) => model.keep_sent(*draft),
         Step::Say(role, text) => model.say(role, text),
+        Step::ForReal(expected) => {
+            model.overlays.push(Overlay::Prompt(Prompt::words(Words::Kill(expected))));
+        }
+        Step::Kill => operator_actions::kill(model, cmds),
         Step::Back => {
             navigation::back(model);
         }
@@ -481,6 +490,8 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
         Asked::Baseline(baseline) => model.context.baseline = baseline,
         Asked::Group(by) => operator_actions::group(model, by),
         Asked::Explain(text) => operator_actions::explain(model, &text),
+        Asked::Batch(file) => operator_actions::open_batch(model, file, cmds),
+        Asked::Drill(names) => operator_actions::open_drill(model, &names),
         Asked::Theme(name) => {
             let theme = &model.context.theme;
             model.context.theme = Theme::load(&name, theme.depth, theme.is_ascii());
@@ -593,7 +604,7 @@ fn act_by(model: &mut Model, action: Action, by: Option<Chord>, cmds: &mut Vec<C
             model.overlays.push(Overlay::Prompt(Prompt::words(Words::note(&model.context, target))));
         }
         Action::Again => operator_actions::again(model),
-        Action::Cancel => operator_actions::card(model, About::Cancel),
+        Action::Cancel => operator_actions::cancel(model),
         Action::Help => {
             let of = model.view.screen().word();
             let keys = model.view.screen().keys(&model.context);

@@ -669,6 +669,7 @@ fn commands_offered_by_the_console_are_valid() {
         send(vec![Part::text(""), crate::console::data("{\"x\":1}")], None),
         Intent::Answer { attempt: cast.asking.attempt, parts: vec![Part::text(nasty)], metadata: None },
         Intent::Cancel { attempt, why: why.clone() },
+        Intent::CancelWithDelegated { attempt, why: why.clone() },
         Intent::Resend { attempt: cast.uncertain.attempt, why: None },
         Intent::PresumeLost { attempt: cast.uncertain.attempt, why },
         Intent::Retry {

@@ -40,6 +40,7 @@ mod listing;
 mod metrics;
 mod notify;
 mod once;
+mod ops;
 mod printed;
 mod recordings;
 mod registry;

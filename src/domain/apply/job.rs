@@ -229,6 +229,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
             task.ignored &= *mark != CancelMark::Asked;
         }),
         AttemptFact::CancelWithdrawn { mark } => edit_task(state, job, id, |task| task.cancel = *mark),
+        AttemptFact::CascadeAsked { asked } => edit_task(state, job, id, |task| task.cascades = *asked),
         AttemptFact::CancelIgnored { .. } => edit_task(state, job, id, |task| task.ignored = true),
         AttemptFact::AnswerMoved { message, phase, cause } => edit(state, job, id, |attempt| {
             attempt.answer = if *phase == Phase::Accepted {
@@ -314,6 +315,7 @@ fn new_task(
         verdict: None,
         cancel: None,
         ignored: false,
+        cascades: false,
         last_activity: at,
         gap_since: None,
         note: None,

@@ -1,6 +1,7 @@
 //! Tasks that are found: on first contact, in later listings, by an id that an operator gives, or by our own message in
 //! their history.
 
+use crate::domain::decide::cascade;
 use crate::domain::decide::dispatch;
 use crate::domain::decide::lint;
 use crate::domain::decide::live::{GetReason, PendingCall, Timer};
@@ -147,6 +148,7 @@ pub(super) fn explain(turn: &mut Turn, key: AttemptKey, report: &TaskReport) {
             parent: about.hints.parent,
         },
     );
+    cascade::found(turn, key);
 }
 
 /// A found attempt turns out to be one of ours: its implicit job is removed.

@@ -6,6 +6,9 @@ mod answer;
 mod breaker;
 mod calls;
 mod cancel;
+mod cascade;
+#[cfg(test)]
+mod cascade_tests;
 mod dispatch;
 mod evidence;
 mod fleet;
@@ -18,7 +21,7 @@ mod retention;
 mod retry;
 mod routing;
 #[cfg(test)]
-mod routing_tests;
+pub(super) mod routing_tests;
 mod service;
 mod sources;
 mod streaming;
@@ -42,7 +45,7 @@ mod race;
 mod race_tests;
 mod reopen;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 pub(super) mod turn;
@@ -96,6 +99,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
             turn.set_timer(Timer::Journal, settled);
             turn.touched.console = true;
             notifications::order_due(turn);
+            cascade::find_all(turn);
         }
         Input::ActUnsaved { ticket, why } => {
             let cause = std::sync::Arc::new(crate::domain::cause::Cause::Unsaved(why));
@@ -115,6 +119,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
     let mut next = 0;
     while next < turn.touched.attempts.len() {
         retry::look(turn, turn.touched.attempts[next]);
+        cascade::look(turn, turn.touched.attempts[next]);
         next += 1;
         if next == turn.touched.attempts.len() {
             queue::run(turn);
@@ -160,6 +165,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     breaker::resume(turn);
     queue::resume(turn);
     race::resume(turn);
+    cascade::resume(turn);
     service::resume(turn);
     turn.set_timer(Timer::Retention, turn.at);
     retention::schedule(turn);
@@ -211,7 +217,9 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         || matches!(&intent, Intent::Requeue { .. });
     let about = match &intent {
         Intent::Answer { attempt, .. } => Some((*attempt, Act::Answer)),
-        Intent::Cancel { attempt, .. } => Some((*attempt, Act::Cancel)),
+        Intent::Cancel { attempt, .. } | Intent::CancelWithDelegated { attempt, .. } => {
+            Some((*attempt, Act::Cancel))
+        }
         Intent::Resend { attempt, .. } => Some((*attempt, Act::Resend)),
         Intent::PresumeLost { attempt, .. } => Some((*attempt, Act::PresumeLost)),
         Intent::Retry { attempt, .. } => Some((*attempt, Act::Retry)),
@@ -223,6 +231,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         Intent::Send(send) => dispatch::send(turn, *send),
         Intent::Answer { attempt, parts, metadata } => answer::send(turn, attempt, parts, metadata),
         Intent::Cancel { attempt, why } => cancel::ask(turn, attempt, why),
+        Intent::CancelWithDelegated { attempt, why } => cascade::cancel(turn, attempt, why),
         Intent::Resend { attempt, why } => dispatch::resend(turn, attempt, why),
         Intent::PresumeLost { attempt, why } => dispatch::presume_lost(turn, attempt, why),
         Intent::Retry { attempt, to, carry, why } => reopen::retry(turn, attempt, to, carry, why),

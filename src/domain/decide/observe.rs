@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::decide::adopt;
 use crate::domain::decide::answer;
 use crate::domain::decide::cancel;
+use crate::domain::decide::cascade;
 use crate::domain::decide::live::PendingCall;
 use crate::domain::decide::order;
 use crate::domain::decide::retry;
@@ -212,6 +213,7 @@ fn bind(
         ended_as(turn, key, &ended, status.message.as_ref());
     }
     turn.clear_timer(crate::domain::decide::live::Timer::Lookup(key));
+    cascade::found(turn, key);
 }
 
 /// Records the end of a task as evidence for the health of its agent.

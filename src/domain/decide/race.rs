@@ -10,7 +10,7 @@ use crate::domain::decide::admission::{self, Admission, Wait, Work};
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::routing::{self, Choice};
 use crate::domain::decide::turn::Turn;
-use crate::domain::decide::{cancel, dispatch, not_now, queue, reason, reopen, retry, unknown};
+use crate::domain::decide::{cancel, cascade, dispatch, not_now, queue, reason, reopen, retry, unknown};
 use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, AttemptKey, JobKey};
 use crate::domain::intent::{Receipt, Refusal};
@@ -267,6 +267,7 @@ pub(super) fn stop(turn: &mut Turn, job: JobKey, key: AttemptKey) {
             // Refused if its agent cannot be reached: asked again with its next report.
             if task.cancel.is_none() && cancel::ask(turn, id, None).is_ok() {
                 turn.attempt_fact(key, AttemptFact::ReasonGiven { why: first.as_str().into() });
+                cascade::spread(turn, key, None, Some(first.as_str().into()));
             }
         }
         (Phase::Planned, None) => dispatch::give_up_one(turn, key, &cause()),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::domain::cause::Cause;
 use crate::domain::decide::admission::{self, Work};
 use crate::domain::decide::cancel;
+use crate::domain::decide::cascade;
 use crate::domain::decide::dispatch;
 use crate::domain::decide::not_now;
 use crate::domain::decide::queue;
@@ -164,7 +165,8 @@ pub(super) fn reroute(
         turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::PresumedLost, cause });
     } else {
         // It refuses what cannot be canceled before it records anything.
-        cancel::ask(turn, attempt, why)?;
+        cancel::ask(turn, attempt, why.clone())?;
+        cascade::spread(turn, key, by.as_ref(), why);
         turn.job_fact_by(by, id, JobFact::Moving { to: Some(next), target, carry });
     }
     Ok(receipt(turn, job_key, id))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::domain::agent::Health;
 use crate::domain::cause::Cause;
 use crate::domain::decide::cancel;
+use crate::domain::decide::cascade;
 use crate::domain::decide::doubt;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::queue;
@@ -142,8 +143,11 @@ fn follow(turn: &mut Turn, key: JobKey) {
     let completed =
         row.task.as_ref().map_or(row.phase == Phase::Answered, |task| task.state == TaskState::Completed);
     let cause = cause_of(row);
-    let next =
-        job.plan.as_ref().and_then(|plan| moved(plan, row).or_else(|| next(turn, job, plan, end, row)));
+    let moves = job.plan.as_ref().and_then(|plan| moved(plan, row));
+    if moves.is_some() && cascade::holds(turn.state(), last) {
+        return;
+    }
+    let next = moves.or_else(|| job.plan.as_ref().and_then(|plan| next(turn, job, plan, end, row)));
     if !open.is_empty() && next.is_none() {
         return;
     }

@@ -15,14 +15,14 @@ use crate::domain::route::balance::Balance;
 use crate::domain::route::{Backoff, Retry, Rule, Selector, Target};
 use crate::domain::text::Untrusted;
 
-pub(super) type Script = Vec<(u64, Event)>;
-pub(super) type Case<'a> = (&'a str, usize, Option<u32>, Rule, Script, u64, &'a [&'a str]);
+pub(in crate::domain) type Script = Vec<(u64, Event)>;
+pub(in crate::domain) type Case<'a> = (&'a str, usize, Option<u32>, Rule, Script, u64, &'a [&'a str]);
 
-pub(super) fn skill() -> Selector {
+pub(in crate::domain) fn skill() -> Selector {
     Selector::Skill(Untrusted::from("a"))
 }
 
-pub(super) fn retries(max: u16, seconds: u64) -> Retry {
+pub(in crate::domain) fn retries(max: u16, seconds: u64) -> Retry {
     Retry { backoff: Backoff::Fixed(Duration::from_secs(seconds)), max, budget: 20 }
 }
 
@@ -40,18 +40,18 @@ fn to(target: Target) -> Event {
     Event::Intent(Intent::Send(Box::new(Send::to(target, vec![Part::text("work")]))))
 }
 
-pub(super) fn by_skill() -> Event {
+pub(in crate::domain) fn by_skill() -> Event {
     to(Target::Skill("a".into()))
 }
 
-pub(super) fn fleet(agents: usize, capacity: Option<u32>, rule: Rule) -> Fleet {
+pub(in crate::domain) fn fleet(agents: usize, capacity: Option<u32>, rule: Rule) -> Fleet {
     let spec = |number| AgentSpec { capacity, ..spec(&format!("http://host-{number}:80/")) };
     Fleet::of((0..agents).map(spec).collect(), rules(rule))
 }
 
 /// Each row: a name, the agents with what each accepts, the rule, what happens, until when, and the story of each job.
 #[track_caller]
-pub(super) fn check(rows: Vec<Case<'_>>) {
+pub(in crate::domain) fn check(rows: Vec<Case<'_>>) {
     for (name, agents, capacity, rule, script, until, expected) in rows {
         let mut fleet = fleet(agents, capacity, rule);
         fleet.play(&script, until);

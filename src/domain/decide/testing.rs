@@ -33,7 +33,7 @@ type Stream = fn(StreamOutcome) -> Outcome;
 
 /// How an agent treats calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(in crate::domain::decide) enum Conduct {
+pub(in crate::domain) enum Conduct {
     /// It answers everything.
     #[default]
     Works,
@@ -57,7 +57,7 @@ pub(in crate::domain::decide) enum Conduct {
 
 /// How an agent answers a cancel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(in crate::domain::decide) enum OnCancel {
+pub(in crate::domain) enum OnCancel {
     /// It agrees, and returns the task as it is.
     #[default]
     Agrees,
@@ -71,7 +71,7 @@ pub(in crate::domain::decide) enum OnCancel {
 
 /// One thing that happens to the fleet. The number is the agent's place, from 0.
 #[derive(Clone, Debug)]
-pub(in crate::domain::decide) enum Event {
+pub(in crate::domain) enum Event {
     /// From now on the agent treats calls like this.
     Conduct(usize, Conduct),
     /// From now on the agent answers cancels like this.
@@ -98,10 +98,16 @@ pub(in crate::domain::decide) enum Event {
     EndsOnStreamOnly(usize, TaskState),
     /// The oldest task whose stream is open ends on it, completed.
     EndsOldest(usize),
+    /// The same in this state.
+    EndsOldestAs(usize, TaskState),
     /// The newest task ends without an event on its stream.
     EndsSilently(usize, TaskState),
     /// The stream of the newest task is cut.
     Cut(usize),
+    /// The task of this id delegates a task to an agent.
+    Delegate(String, usize),
+    /// An operator cancels the newest task, and what it delegated.
+    CancelWithDelegated(usize),
     /// An operator cancels the newest task.
     Cancel(usize),
     /// An operator probes the agent.
@@ -151,7 +157,7 @@ impl Scripted {
 }
 
 /// A core and the agents that answer it.
-pub(in crate::domain::decide) struct Fleet {
+pub(in crate::domain) struct Fleet {
     core: Core,
     start: At,
     now: At,
@@ -171,12 +177,12 @@ pub(in crate::domain::decide) struct Fleet {
 
 impl Fleet {
     /// Agents that are replicas of one another, each on a host of its own, all up.
-    pub(in crate::domain::decide) fn new(agents: usize, rules: Rules) -> Self {
+    pub(in crate::domain) fn new(agents: usize, rules: Rules) -> Self {
         let urls = (0..agents).map(|number| format!("http://host-{number}:80/"));
         Self::of(urls.map(|url| spec(&url)).collect(), rules)
     }
 
-    pub(in crate::domain::decide) fn of(specs: Vec<AgentSpec>, rules: Rules) -> Self {
+    pub(in crate::domain) fn of(specs: Vec<AgentSpec>, rules: Rules) -> Self {
         let start = At::from_micros(1_795_000_000_000_000);
         let mut fleet = Self {
             core: Core::new(State::default(), rules, 7),
@@ -200,7 +206,7 @@ impl Fleet {
     }
 
     /// Plays a script and then waits until the given moment.
-    pub(in crate::domain::decide) fn play(&mut self, script: &[(u64, Event)], until: u64) -> &mut Self {
+    pub(in crate::domain) fn play(&mut self, script: &[(u64, Event)], until: u64) -> &mut Self {
         for (at, event) in script {
             self.pass_until(self.start + Duration::from_millis(*at));
             self.happens(event.clone());
@@ -210,7 +216,7 @@ impl Fleet {
     }
 
     /// A source reports agents, all of which answer.
-    pub(in crate::domain::decide) fn discover(&mut self, source: SourceSpec, found: Vec<DiscoveredAgent>) {
+    pub(in crate::domain) fn discover(&mut self, source: SourceSpec, found: Vec<DiscoveredAgent>) {
         self.agents.extend(found.iter().map(|_| Scripted::new(Conduct::Works)));
         let name = source.name.clone();
         self.feed(Input::Sources(vec![source]));
@@ -218,13 +224,13 @@ impl Fleet {
     }
 
     /// The configuration is read again; the agents in it answer.
-    pub(in crate::domain::decide) fn configure(&mut self, specs: Vec<AgentSpec>) {
+    pub(in crate::domain) fn configure(&mut self, specs: Vec<AgentSpec>) {
         self.agents.extend(specs.iter().map(|_| Scripted::new(Conduct::Works)));
         self.feed(Input::Configured(specs));
     }
 
     /// An operator adds an agent that treats calls like this.
-    pub(in crate::domain::decide) fn add(&mut self, spec: AgentSpec, conduct: Conduct) {
+    pub(in crate::domain) fn add(&mut self, spec: AgentSpec, conduct: Conduct) {
         self.agents.push(Scripted::new(conduct));
         self.intent(Intent::AddAgents { specs: vec![spec] });
     }
@@ -276,10 +282,11 @@ impl Fleet {
                 self.status(agent, state, "", None);
             }
             Event::EndsOnStreamOnly(agent, state) => self.status(agent, state, "", None),
-            Event::EndsOldest(agent) => {
+            Event::EndsOldest(agent) => self.happens(Event::EndsOldestAs(agent, TaskState::Completed)),
+            Event::EndsOldestAs(agent, state) => {
                 let (call, task, stream) = self.agents[agent].streams.remove(0);
-                self.states.insert(task_id(task), TaskState::Completed);
-                self.send_status((call, stream), TaskState::Completed, "", None);
+                self.states.insert(task_id(task), state.clone());
+                self.send_status((call, stream), state, "", None);
             }
             Event::EndsSilently(agent, state) => {
                 self.states.insert(task_id(self.agents[agent].task), state);
@@ -291,6 +298,14 @@ impl Fleet {
             Event::Cancel(agent) => {
                 let attempt = self.newest(agent).id;
                 self.intent(Intent::Cancel { attempt, why: None });
+            }
+            Event::Delegate(parent, to) => {
+                let intent = super::cascade_tests::delegated(self, &parent, to);
+                self.intent(intent);
+            }
+            Event::CancelWithDelegated(agent) => {
+                let attempt = self.newest(agent).id;
+                self.intent(Intent::CancelWithDelegated { attempt, why: None });
             }
             Event::Probe(agent) => self.intent(Intent::CheckAgent { agent: self.agent(agent).id }),
             Event::Read(agent) => {
@@ -499,19 +514,19 @@ impl Fleet {
     }
 
     /// The row of an agent.
-    pub(in crate::domain::decide) fn agent(&self, agent: usize) -> &Agent {
+    pub(in crate::domain) fn agent(&self, agent: usize) -> &Agent {
         self.core.state().agent(self.keys()[agent]).expect("an agent at this place")
     }
 
     /// The newest attempt of an agent.
-    pub(in crate::domain::decide) fn newest(&self, agent: usize) -> &Attempt {
+    pub(in crate::domain) fn newest(&self, agent: usize) -> &Attempt {
         let key = self.keys()[agent];
         let mut attempts = self.core.state().attempts().iter().map(|(_, attempt)| attempt);
         attempts.rfind(|attempt| attempt.agent == key).expect("an attempt of this agent")
     }
 
     /// The kinds of the open problems, in order.
-    pub(in crate::domain::decide) fn problems(&self) -> Vec<Kind> {
+    pub(in crate::domain) fn problems(&self) -> Vec<Kind> {
         let open = self.core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
         let mut kinds: Vec<Kind> = open.map(|(_, problem)| problem.kind).collect();
         kinds.sort_unstable();
@@ -519,7 +534,7 @@ impl Fleet {
     }
 
     /// The agents with an open problem of this kind, in their order, and its text.
-    pub(in crate::domain::decide) fn texts_of(&self, kind: Kind) -> Vec<(usize, String)> {
+    pub(in crate::domain) fn texts_of(&self, kind: Kind) -> Vec<(usize, String)> {
         let open = self.core.state().problems().iter();
         let open = open.filter(|(_, problem)| problem.cleared.is_none() && problem.kind == kind);
         let text = |problem: &Problem| Some((problem.agent?.0 as usize, problem.text.raw().to_owned()));
@@ -529,7 +544,7 @@ impl Fleet {
     }
 
     /// Each job in one line: its phase, for what it waits, why it was given up, and its attempts.
-    pub(in crate::domain::decide) fn stories(&self) -> Vec<String> {
+    pub(in crate::domain) fn stories(&self) -> Vec<String> {
         let state = self.core.state();
         let attempt = |key: &AttemptKey| {
             let attempt = state.attempt(*key).expect("an attempt");
@@ -558,34 +573,50 @@ impl Fleet {
         state.jobs().iter().map(|(_, job)| story(job)).collect()
     }
 
+    /// Each task in one line: its agent, its state, and how far its cancel is.
+    pub(in crate::domain) fn cancels(&self) -> Vec<String> {
+        let tasks =
+            self.core.state().attempts().iter().filter_map(|(_, row)| Some((row, row.task.as_ref()?)));
+        let line = |(row, task): (&Attempt, &crate::domain::job::Task)| {
+            let mark = task.cancel.map(|mark| format!(" {}", mark.as_str())).unwrap_or_default();
+            format!("{} {}{mark}", row.agent.0, task.state.word())
+        };
+        tasks.map(line).collect()
+    }
+
+    /// The core, to be copied.
+    pub(in crate::domain) fn core(&self) -> (&Core, At) {
+        (&self.core, self.now)
+    }
+
     /// What would never make progress.
-    pub(in crate::domain::decide) fn unattended(&self) -> Vec<&'static str> {
+    pub(in crate::domain) fn unattended(&self) -> Vec<&'static str> {
         self.core.unattended().into_iter().map(|(_, what)| what).collect()
     }
 
     /// The milliseconds at which calls of a name were made.
-    pub(in crate::domain::decide) fn calls(&self, name: &str) -> Vec<u64> {
+    pub(in crate::domain) fn calls(&self, name: &str) -> Vec<u64> {
         self.calls.iter().filter(|(.., called)| *called == name).map(|(at, ..)| *at).collect()
     }
 
     /// The text of the last refusal.
-    pub(in crate::domain::decide) fn last_refusal(&self) -> &str {
+    pub(in crate::domain) fn last_refusal(&self) -> &str {
         self.refusals.last().map_or("", String::as_str)
     }
 }
 
 /// An agent as the configuration names it.
-pub(in crate::domain::decide) fn spec(url: &str) -> AgentSpec {
+pub(in crate::domain) fn spec(url: &str) -> AgentSpec {
     AgentSpec::at(url, Source::Config)
 }
 
 /// `times` events of the same kind, one each `step` milliseconds.
-pub(in crate::domain::decide) fn every(from: u64, step: u64, times: u64, event: &Event) -> Vec<(u64, Event)> {
+pub(in crate::domain) fn every(from: u64, step: u64, times: u64, event: &Event) -> Vec<(u64, Event)> {
     (0..times).map(|number| (from + number * step, event.clone())).collect()
 }
 
 /// `times` tasks that end at once, one each `step` milliseconds.
-pub(in crate::domain::decide) fn tasks(
+pub(in crate::domain) fn tasks(
     agent: usize,
     from: u64,
     step: u64,

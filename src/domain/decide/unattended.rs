@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::agent::Health;
+use crate::domain::decide::cascade;
 use crate::domain::decide::live::{ListReason, Live, PendingCall, Timer};
 use crate::domain::id::{AgentKey, AttemptKey};
 use crate::domain::job::plan::JobPhase;
@@ -109,7 +110,8 @@ pub(in crate::domain) fn find(state: &State, live: &Live) -> Vec<(AttemptKey, &'
         };
         let pauses = job.plan.as_ref().and_then(|plan| plan.waiting?.until).is_some();
         match job.phase {
-            JobPhase::Running if job.attempts.iter().all(ended) => {
+            // One that an operator moves may wait for what it delegated, which is attended by itself.
+            JobPhase::Running if job.attempts.iter().all(ended) && !cascade::holds(state, *last) => {
                 found.push((*last, "nothing follows its last attempt"));
             }
             JobPhase::Running

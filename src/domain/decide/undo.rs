@@ -9,15 +9,15 @@ use std::sync::Arc;
 use crate::domain::agent::breaker::Breaker;
 use crate::domain::agent::service::Service;
 use crate::domain::cause::Cause;
+use crate::domain::decide::cascade::Marks;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::turn::Turn;
-use crate::domain::decide::{breaker, dispatch, fleet, race, retry, service};
+use crate::domain::decide::{breaker, cascade, dispatch, fleet, race, retry, service};
 use crate::domain::fact::{AttemptFact, FleetFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt};
 use crate::domain::job::Phase;
 use crate::domain::job::plan::JobPhase;
-use crate::domain::job::task::CancelMark;
 use crate::domain::problem::{Muted, Taken};
 
 /// How to take an act back.
@@ -29,12 +29,12 @@ pub(in crate::domain) enum Undo {
     Send(JobId),
     /// The phase and the cause of the attempt before an operator's decision.
     Attempt(AttemptKey, Phase, Option<Arc<Cause>>),
-    /// The task that was to move, with its cancel mark before the act.
-    Reroute(AttemptKey, Option<CancelMark>),
+    /// The task that was to move, with the cancel marks before the act, its own and those of what it delegated.
+    Reroute(AttemptKey, Vec<Marks>),
     /// The job of a task that is raced, and how many attempts it had before.
     Race(JobId, usize),
-    /// The cancel mark of the task before the act.
-    Cancel(AttemptKey, Option<CancelMark>),
+    /// The cancel marks before the act, of the task and of what it delegated.
+    Cancel(Vec<Marks>),
     /// The take and the mute of the problem before the act.
     Problem(u32, Option<Taken>, Option<Muted>),
     /// The service of the agent before the act.
@@ -64,17 +64,16 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
         | Intent::TakeBackNote { .. } => Some(Undo::Nothing),
         Intent::Resend { attempt, .. } | Intent::PresumeLost { attempt, .. } => as_it_was(attempt),
         Intent::Reroute { attempt, .. } => {
-            let key = state.attempt_key(*attempt)?;
-            Some(Undo::Reroute(key, state.attempt(key)?.task.as_ref().and_then(|task| task.cancel)))
+            Some(Undo::Reroute(state.attempt_key(*attempt)?, cascade::marks(turn, *attempt)))
         }
         Intent::Race { attempt, .. } => {
             let job = state.job_of(state.attempt(state.attempt_key(*attempt)?)?)?;
             Some(Undo::Race(job.id, job.attempts.len()))
         }
         Intent::Cancel { attempt, .. } => {
-            let key = state.attempt_key(*attempt)?;
-            Some(Undo::Cancel(key, state.attempt(key)?.task.as_ref().and_then(|task| task.cancel)))
+            Some(Undo::Cancel(Marks::of(turn, state.attempt_key(*attempt)?).into_iter().collect()))
         }
+        Intent::CancelWithDelegated { attempt, .. } => Some(Undo::Cancel(cascade::marks(turn, *attempt))),
         Intent::OnProblem { number, .. } => {
             let problem = state.problem(*number)?;
             Some(Undo::Problem(*number, problem.taken.clone(), problem.muted.clone()))
@@ -154,13 +153,16 @@ fn hand_on(turn: &mut Turn, ticket: u64, undo: Undo) -> Undo {
             });
             Undo::Service(key, handed_on(service, now, later))
         }
-        Undo::Cancel(key, mark) => {
-            let now = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()?.cancel);
-            let later = later(turn, ticket).filter_map(|undo| match undo {
-                Undo::Cancel(of, mark) if *of == key => Some(mark),
-                _ => None,
+        Undo::Cancel(all) => {
+            let restored = all.into_iter().map(|before| {
+                let Some(now) = Marks::of(turn, before.task) else { return before };
+                let later = later(turn, ticket).filter_map(|undo| match undo {
+                    Undo::Cancel(marks) => marks.iter_mut().find(|marks| marks.task == before.task),
+                    _ => None,
+                });
+                handed_on(before.clone(), now, later)
             });
-            Undo::Cancel(key, handed_on(mark, now, later))
+            Undo::Cancel(restored.collect())
         }
         Undo::Added(agents) => {
             let keys: Vec<_> = agents.iter().filter_map(|agent| turn.state().agent_key(*agent)).collect();
@@ -236,12 +238,12 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
                 retry::goes_on(turn, key);
             }
         }
-        Undo::Reroute(key, mark) => {
+        Undo::Reroute(key, marks) => {
             let job = turn.state().attempt(key).and_then(|attempt| turn.state().job_of(attempt));
             if let Some((job, target)) = job.map(|job| (job.id, turn.target_of(job))) {
                 turn.job_fact(job, JobFact::Moving { to: None, target, carry: None });
             }
-            withdraw_cancel(turn, key, mark);
+            withdraw_cancels(turn, marks);
             if turn.state().attempt(key).is_some_and(|attempt| attempt.phase == Phase::PresumedLost) {
                 turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Accepted, cause: None });
                 let job = turn.state().attempt(key).and_then(|attempt| turn.state().job_of(attempt));
@@ -262,7 +264,7 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
                 dispatch::give_up_one(turn, attempt, cause);
             }
         }
-        Undo::Cancel(key, mark) => withdraw_cancel(turn, key, mark),
+        Undo::Cancel(marks) => withdraw_cancels(turn, marks),
         Undo::Problem(number, taken, muted) => problem(turn, number, taken, muted),
         Undo::Breaker(key, was) => breaker::restore(turn, key, was),
         Undo::Service(key, was) => service::restore(turn, key, was),
@@ -277,12 +279,18 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
     }
 }
 
-fn withdraw_cancel(turn: &mut Turn, key: AttemptKey, mark: Option<CancelMark>) {
-    let task = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref());
-    if task.is_some_and(|task| !task.is_over() && task.cancel != mark) {
-        turn.attempt_fact(key, AttemptFact::CancelWithdrawn { mark });
-        if mark.is_none() {
-            turn.clear_timer(Timer::Cancel(key));
+fn withdraw_cancels(turn: &mut Turn, all: Vec<Marks>) {
+    for Marks { task: key, mark, cascades } in all {
+        let task = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref());
+        if task.is_some_and(|task| task.cascades != cascades) {
+            turn.attempt_fact(key, AttemptFact::CascadeAsked { asked: cascades });
+        }
+        let task = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref());
+        if task.is_some_and(|task| !task.is_over() && task.cancel != mark) {
+            turn.attempt_fact(key, AttemptFact::CancelWithdrawn { mark });
+            if mark.is_none() {
+                turn.clear_timer(Timer::Cancel(key));
+            }
         }
     }
 }

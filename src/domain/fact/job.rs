@@ -239,6 +239,11 @@ pub enum AttemptFact {
         /// The mark before; `None` if no cancel had been requested.
         mark: Option<CancelMark>,
     },
+    /// The cancel of the task is meant for what it delegated too, or no longer is, as the journal could not store that.
+    CascadeAsked {
+        /// True if it is.
+        asked: bool,
+    },
     /// The agent keeps sending events although it agreed to a cancel.
     CancelIgnored {
         /// Events since it agreed.

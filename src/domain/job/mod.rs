@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod carry;
+pub mod delegated;
 pub mod detail;
 pub mod message;
 pub mod plan;
@@ -192,6 +193,8 @@ pub struct Task {
     pub cancel: Option<CancelMark>,
     /// True if it continues although its agent agreed to cancel it.
     pub ignored: bool,
+    /// True if its cancel was meant for what it delegated too, also for what is found to have been delegated later.
+    pub cascades: bool,
     /// The time of the last update.
     pub last_activity: At,
     /// The start of a gap without updates; `None` outside a gap.

@@ -199,6 +199,11 @@ impl State {
         self.children.get(task).map_or(&[], Vec::as_slice)
     }
 
+    /// The jobs of which a parent is known.
+    pub(in crate::domain) fn delegated_jobs(&self) -> impl Iterator<Item = JobKey> + '_ {
+        self.children.values().flatten().copied()
+    }
+
     /// Attempts of an agent that are not settled, oldest place first.
     pub fn open_attempts(&self, agent: AgentKey) -> Vec<AttemptKey> {
         self.open.get(&agent).map(|keys| keys.iter().copied().collect()).unwrap_or_default()

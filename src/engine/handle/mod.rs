@@ -2,6 +2,7 @@
 
 pub mod remote;
 pub mod wire;
+mod wire_rehearsal;
 mod wire_routes;
 
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Json, Part};
 use crate::domain::metrics::{Block, Minute, MinuteRange};
 use crate::domain::problem::shared_attributes::Attribute;
+use crate::domain::rehearsal::drill::Drill;
+use crate::domain::rehearsal::plan::Plan;
 use crate::domain::route::explanation::Explanation;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -93,6 +96,17 @@ pub enum Query {
     },
     /// The rules of routing, and where this message would go now; `None` asks for the rules alone.
     Explain(Option<Box<Send>>),
+    /// What these acts would do to each of their tasks; nothing is done.
+    Plan(Vec<Intent>),
+    /// What would happen if these agents died now; nothing is done.
+    Drill(Vec<AgentId>),
+    /// Kill agents of a demo fleet for a while: they come back by themselves. Refused for all other agents.
+    Kill {
+        /// The agents; nothing is done if one of them is of no demo fleet.
+        agents: Vec<AgentId>,
+        /// For how long.
+        time: std::time::Duration,
+    },
     /// The current report of a task by its agent, which is not stored.
     ReadTask {
         /// The agent.
@@ -117,6 +131,12 @@ pub enum Answer {
     Fields(Vec<(JobId, Vec<Attribute>)>),
     /// The answer to [`Query::Explain`].
     Explained(Box<Explanation>),
+    /// The answer to [`Query::Plan`].
+    Planned(Box<Plan>),
+    /// The answer to [`Query::Drill`].
+    Drilled(Box<Drill>),
+    /// The answer to [`Query::Kill`]: they are dead.
+    Killed,
     /// The answer to [`Query::ReadTask`]: the task in the JSON of A2A 1.0.
     Task(Json),
 }
@@ -240,6 +260,10 @@ impl Handle {
     /// # Errors
     /// Why there is no answer.
     pub async fn query(&self, query: Query) -> Result<Answer, QueryError> {
+        if self.read_only && matches!(query, Query::Kill { .. }) {
+            let cause = Cause::Unsupported(Refusal::ReadOnly.to_string().into());
+            return Err(QueryError::Failed(Arc::new(cause)));
+        }
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Query { query, reply }).await.map_err(|_| QueryError::Gone)?;
         self.reply(answer).await.unwrap_or(Err(QueryError::Gone))

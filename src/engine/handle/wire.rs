@@ -135,6 +135,7 @@ impl Record for Intent {
                 put_member(writer, "metadata", metadata).end()
             }
             Self::Cancel { attempt, why } => of_attempt("cancel", attempt, why),
+            Self::CancelWithDelegated { attempt, why } => of_attempt("cancel with delegated", attempt, why),
             Self::Resend { attempt, why } => of_attempt("resend", attempt, why),
             Self::PresumeLost { attempt, why } => of_attempt("presume lost", attempt, why),
             Self::Retry { attempt, to, carry, why } | Self::Reroute { attempt, to, carry, why } => {
@@ -204,6 +205,7 @@ impl Record for Intent {
                 metadata: member::<Option<Json>>(&object, "metadata")?,
             },
             "cancel" => Self::Cancel { attempt: attempt()?, why: why()? },
+            "cancel with delegated" => Self::CancelWithDelegated { attempt: attempt()?, why: why()? },
             "resend" => Self::Resend { attempt: attempt()?, why: why()? },
             "presume lost" => Self::PresumeLost { attempt: attempt()?, why: why()? },
             "retry" => Self::Retry {
@@ -378,6 +380,11 @@ impl Record for Query {
                 .end(),
             Self::Fields { jobs } => says("fields").raw("jobs", &jobs.to_vec().put()).end(),
             Self::Explain(send) => put_member(says("explain"), "send", send).end(),
+            Self::Plan(acts) => says("plan").raw("acts", &acts.put()).end(),
+            Self::Drill(agents) => says("drill").raw("agents", &agents.put()).end(),
+            Self::Kill { agents, time } => {
+                says("kill").raw("agents", &agents.put()).raw("time", &time.put()).end()
+            }
             Self::ReadTask { agent, task } => {
                 says("read task").raw("agent", &agent.put()).raw("task", &task.put()).end()
             }
@@ -397,6 +404,9 @@ impl Record for Query {
             }),
             "fields" => Self::Fields { jobs: member::<Vec<JobId>>(&object, "jobs")?.into() },
             "explain" => Self::Explain(member(&object, "send")?),
+            "plan" => Self::Plan(member(&object, "acts")?),
+            "drill" => Self::Drill(member(&object, "agents")?),
+            "kill" => Self::Kill { agents: member(&object, "agents")?, time: member(&object, "time")? },
             "read task" => {
                 Self::ReadTask { agent: member(&object, "agent")?, task: member(&object, "task")? }
             }
@@ -423,6 +433,9 @@ impl Record for Answer {
             Self::Metrics(blocks) => put_metrics(blocks),
             Self::Fields(fields) => says("fields").raw("fields", &fields.put()).end(),
             Self::Explained(explained) => says("explained").raw("explained", &explained.put()).end(),
+            Self::Planned(plan) => says("planned").raw("plan", &plan.put()).end(),
+            Self::Drilled(drill) => says("drilled").raw("drill", &drill.put()).end(),
+            Self::Killed => says("killed").end(),
             Self::Task(json) => says("task").raw("task", &json.put()).end(),
         }
     }
@@ -446,6 +459,9 @@ impl Record for Answer {
             "wire" => Self::Wire(member(&object, "count")?, member(&object, "frames")?),
             "metrics" => Self::Metrics(get_metrics(&object)?),
             "fields" => Self::Fields(member(&object, "fields")?),
+            "planned" => Self::Planned(member(&object, "plan")?),
+            "drilled" => Self::Drilled(member(&object, "drill")?),
+            "killed" => Self::Killed,
             "explained" => Self::Explained(member(&object, "explained")?),
             "task" => Self::Task(member(&object, "task")?),
             _ => return None,
@@ -569,6 +585,7 @@ mod tests {
             })),
             Intent::Answer { attempt, parts: vec![Part::text("x")], metadata: None },
             Intent::Cancel { attempt, why: Some("too dear".into()) },
+            Intent::CancelWithDelegated { attempt, why: None },
             Intent::Resend { attempt, why: None },
             Intent::PresumeLost { attempt, why: None },
             Intent::CheckAgent { agent },

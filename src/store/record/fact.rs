@@ -131,6 +131,7 @@ bodies!(AttemptFact {
     VerdictChanged = "verdict_changed" { verdict },
     CancelMoved = "cancel_moved" { mark, cause, late },
     CancelWithdrawn = "cancel_withdrawn" { mark },
+    CascadeAsked = "cascade_asked" { asked },
     CancelIgnored = "cancel_ignored" { events },
     AnswerMoved = "answer_moved" { message, phase, cause },
     Overdue = "attempt_overdue" { cause },

@@ -1,5 +1,6 @@
 //! Overlays over a view: the command line, menus, cards and the composer.
 
+pub mod batch;
 pub mod card;
 pub mod composer;
 pub mod copy;
@@ -32,6 +33,8 @@ pub enum Overlay {
     Card(card::Card),
     /// A message being written.
     Composer(Box<composer::Composer>),
+    /// A batch that is about to be sent.
+    Batch(Box<batch::BatchCard>),
 }
 
 impl Overlay {
@@ -43,6 +46,7 @@ impl Overlay {
             Self::Views(views) => views.key(chord),
             Self::Card(card) => card.key(chord, at, ctx),
             Self::Composer(composer) => composer.key(chord, ctx),
+            Self::Batch(card) => card.key(chord, ctx),
         }
     }
 
@@ -58,6 +62,10 @@ impl Overlay {
                 true
             }
             Self::Card(card) => card.paste(text),
+            Self::Batch(card) => {
+                card.paste(text);
+                true
+            }
             Self::Menu(_) | Self::Views(_) => false,
         }
     }
@@ -68,7 +76,7 @@ impl Overlay {
             Self::Card(card) => card.refresh(ctx),
             Self::Composer(composer) => composer.refresh(ctx),
             Self::Views(views) => views.refresh(ctx),
-            Self::Prompt(_) | Self::Menu(_) => false,
+            Self::Prompt(_) | Self::Menu(_) | Self::Batch(_) => false,
         }
     }
 
@@ -76,26 +84,32 @@ impl Overlay {
     pub fn queries(&self, ctx: &Context) -> Vec<Subscription> {
         match self {
             Self::Composer(composer) => composer.queries(ctx),
-            Self::Prompt(_) | Self::Menu(_) | Self::Views(_) | Self::Card(_) => Vec::new(),
+            Self::Card(card) => card.queries(ctx),
+            Self::Prompt(_) | Self::Menu(_) | Self::Views(_) | Self::Batch(_) => Vec::new(),
         }
     }
 
     /// True if it asked this.
     pub fn asks(&self, ask: &Ask) -> bool {
-        matches!(self, Self::Composer(composer) if composer.asks(ask))
+        match self {
+            Self::Composer(composer) => composer.asks(ask),
+            Self::Card(_) => card::Card::asks(ask),
+            Self::Prompt(_) | Self::Menu(_) | Self::Views(_) | Self::Batch(_) => false,
+        }
     }
 
     /// Takes the answer to its query; true if the display changes.
     pub fn on_answer(&mut self, ask: &Ask, answer: Answer, ctx: &Context) -> bool {
         match self {
             Self::Composer(composer) => composer.on_answer(ask, answer, ctx),
-            Self::Prompt(_) | Self::Menu(_) | Self::Views(_) | Self::Card(_) => false,
+            Self::Card(card) => card.on_answer(ask, answer),
+            Self::Prompt(_) | Self::Menu(_) | Self::Views(_) | Self::Batch(_) => false,
         }
     }
 
     /// True if it is read by itself: what lies behind it is dimmed.
     pub fn dims(&self) -> bool {
-        matches!(self, Self::Card(_) | Self::Composer(_))
+        matches!(self, Self::Card(_) | Self::Composer(_) | Self::Batch(_))
     }
 
     /// The overlay is no longer visible; keys are ignored until it is drawn again.
@@ -120,6 +134,7 @@ impl Overlay {
             Self::Views(views) => views.draw(canvas, ctx),
             Self::Card(card) => card.draw(canvas, ctx),
             Self::Composer(composer) => composer.draw(canvas, ctx),
+            Self::Batch(card) => card.draw(canvas, ctx),
         }
     }
 
@@ -130,6 +145,7 @@ impl Overlay {
             Self::Menu(_) | Self::Views(_) => return "a letter chooses   esc close".to_owned(),
             Self::Card(card) => card.hint(),
             Self::Composer(_) => "esc closes and keeps the draft",
+            Self::Batch(_) => "esc leave it",
         };
         let help = ctx.preferences.keys.while_typing(Action::Help);
         help.map_or_else(|| words.to_owned(), |key| format!("{words}   {key} help"))

@@ -50,6 +50,8 @@ pub enum Words {
     Save(Box<SavedView>),
     /// The name of a file.
     File(File),
+    /// This text, before agents die for a drill.
+    Kill(String),
 }
 
 impl Words {
@@ -179,7 +181,7 @@ impl Prompt {
     pub fn words(words: Words) -> Self {
         let begin = match &words {
             Words::Mute(..) => "2h ".to_owned(),
-            Words::Note(..) => String::new(),
+            Words::Note(..) | Words::Kill(_) => String::new(),
             Words::Save(view) => view.name.clone(),
             Words::File(file) => file.name.clone(),
         };
@@ -187,7 +189,17 @@ impl Prompt {
     }
 
     /// The steps for the entered text, or what is missing in it.
-    fn done(&self, words: &Words, ctx: &Context) -> Result<Cmd, String> {
+    fn done(&self, words: &Words, ctx: &Context) -> Result<Step, String> {
+        match words {
+            Words::Kill(expected) if self.field.text().trim() != expected => {
+                Err(format!("type {expected}, and they die for real"))
+            }
+            Words::Kill(_) => Ok(Step::Kill),
+            words => self.command_of(words, ctx).map(Step::Cmd),
+        }
+    }
+
+    fn command_of(&self, words: &Words, ctx: &Context) -> Result<Cmd, String> {
         let by = Untrusted::from(ctx.info.operator.as_str());
         let text = self.field.text().trim();
         match words {
@@ -215,6 +227,7 @@ impl Prompt {
                 let done = format!("noted on {name}, for the handover; {undo} takes it back");
                 Ok(Cmd::Submit(intent, done))
             }
+            Words::Kill(expected) => Err(format!("type {expected}")),
             Words::File(_) if text.is_empty() => Err("write the name of a file".into()),
             Words::File(file) => Ok(Cmd::Save(text.to_owned(), file.content(text)?)),
             Words::Save(view) => {
@@ -271,7 +284,7 @@ impl Prompt {
                     KeyOutcome::Closes(say.into_iter().collect())
                 }
                 Kind::Words(words) => match self.done(words, ctx) {
-                    Ok(cmd) => KeyOutcome::Closes(vec![Step::Cmd(cmd)]),
+                    Ok(step) => KeyOutcome::Closes(vec![step]),
                     Err(missing) => KeyOutcome::Stays(vec![Step::Say(Role::Warn, missing)]),
                 },
             },
@@ -332,6 +345,7 @@ impl Prompt {
             Kind::Words(Words::Note(_, name)) => format!("note on {name}: "),
             Kind::Words(Words::Save(_)) => "save this view as: ".to_owned(),
             Kind::Words(Words::File(_)) => "save to: ".to_owned(),
+            Kind::Words(Words::Kill(expected)) => format!("type {expected} to let it die: "),
         };
         let wide = u16::try_from(sign.width()).unwrap_or(1);
         canvas.put(1, y, &sign, Role::Key, wide);
@@ -349,6 +363,7 @@ impl Prompt {
             Kind::Words(Words::Mute(..)) => "enter mute   esc leave it   for how long, then why",
             Kind::Words(Words::Note(..)) => "enter keep   esc leave it",
             Kind::Words(Words::Save(_)) => "enter save   esc leave it",
+            Kind::Words(Words::Kill(_)) => "enter do it   esc leave it   only on a demo fleet",
             Kind::Words(Words::File(file)) if file.report.is_none() => {
                 "enter save   esc leave it   .csv or .txt"
             }

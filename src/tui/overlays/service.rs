@@ -11,6 +11,7 @@ use crate::tui::actions::Action;
 use crate::tui::cmd::Cmd;
 use crate::tui::command;
 use crate::tui::context::Context;
+use crate::tui::destination::Destination;
 use crate::tui::step::{Line, Menu, Step};
 
 /// The menu about an agent.
@@ -57,6 +58,9 @@ pub fn menu(ctx: &Context, agent: &Agent) -> Menu {
         let detail = "added by an operator; it leaves unless something else names it".to_owned();
         lines.push(Line { key: 'x', label: "remove from the fleet", detail, step });
     }
+    let drill = Step::Open(Box::new(Destination::Drill(vec![agent.id])));
+    let detail = "what would happen if it died now; nothing is done".to_owned();
+    lines.push(Line { key: 'f', label: "failover drill", detail, step: drill });
     let check = Step::Cmd(Cmd::Submit(Intent::CheckAgent { agent: agent.id }, format!("checking {name}")));
     lines.push(Line { key: 'k', label: "check now", detail: "card and interface".into(), step: check });
     Menu::new("in or out of service", name, lines)

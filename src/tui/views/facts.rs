@@ -283,6 +283,12 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
         AttemptFact::CancelWithdrawn { .. } => {
             one("cancel: not requested, the journal could not be written".to_owned(), Role::Warn)
         }
+        AttemptFact::CascadeAsked { asked: true } => {
+            one("cancel: for what it delegated too".to_owned(), Role::Warn)
+        }
+        AttemptFact::CascadeAsked { asked: false } => {
+            one("cancel: not for what it delegated, the journal could not be written".to_owned(), Role::Warn)
+        }
         AttemptFact::CancelIgnored { events, .. } => {
             one(format!("agreed, but still active: {events} events since"), Role::Bad)
         }

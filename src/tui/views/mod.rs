@@ -7,6 +7,8 @@ pub mod agent_rows;
 pub mod candidates;
 pub mod changes;
 pub mod conversation;
+pub mod delegated;
+pub mod drill;
 pub mod explained;
 pub mod facts;
 pub mod fleet;
@@ -96,6 +98,7 @@ views! {
     Candidates "candidates" candidates::CandidatesView,
     Changes "changes" changes::ChangesView,
     Messages "messages" messages::MessagesView,
+    Drill "drill" drill::DrillView,
     Raw "raw" raw::RawView,
     Help "help" help::HelpView,
 }
@@ -143,6 +146,7 @@ impl View {
             Destination::RoutesOfJob(key, id) => routes::RoutesView::new().of_job(key, id).into(),
             Destination::Wire(agent) => wire::WireView::new(agent).into(),
             Destination::Changes(around) => changes::ChangesView::new(around).into(),
+            Destination::Drill(agents) => drill::DrillView::new(agents).into(),
             Destination::Messages => messages::MessagesView::new().into(),
             Destination::RawJob { title, job, target } => raw::RawView::job(title, job, target).into(),
             Destination::RawText { title, lines, target } => raw::RawView::lines(title, lines, target).into(),

@@ -8,6 +8,7 @@ use crate::domain::problem::diagnosis::{self, Cause, Certainty, Count, Impact};
 use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
+use crate::tui::bulk;
 use crate::tui::context::Context;
 use crate::tui::format::Clocks;
 use crate::tui::states;
@@ -350,6 +351,9 @@ pub fn is_of_tasks(problem: &Problem) -> bool {
 
 /// The next step, with the bound key.
 pub fn next_step(ctx: &Context, problem: &Problem) -> String {
+    if let Some(next) = bulk::next_step(ctx, problem) {
+        return next;
+    }
     // The core's text starts with the default key.
     let next = problem.next.line();
     match next.strip_prefix("r: ") {

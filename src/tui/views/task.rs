@@ -23,7 +23,7 @@ use crate::tui::views::frame::{empty, inside, with_scratch};
 use crate::tui::views::output::{Stage, output_lines, size_words};
 use crate::tui::views::timeline::TimelineLine;
 use crate::tui::views::timeline_pane::TimelinePane;
-use crate::tui::views::{conversation, strip, timeline, waiting};
+use crate::tui::views::{conversation, delegated, strip, timeline, waiting};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
@@ -57,6 +57,8 @@ pub struct TaskView {
     output_text: TextState,
     messages_text: TextState,
     children: Vec<JobKey>,
+    /// The tasks that the last attempt delegated, at any depth.
+    below: Vec<AttemptKey>,
     /// Tasks of the job itself, whose children are searched for.
     own_tasks: usize,
     rev: u64,
@@ -78,6 +80,7 @@ impl TaskView {
             output_text: TextState::following(),
             messages_text: TextState::following(),
             children: Vec::new(),
+            below: Vec::new(),
             own_tasks: 0,
             rev: 0,
             seen_seq: 0,
@@ -298,6 +301,11 @@ impl Screen for TaskView {
 
     fn refresh(&mut self, ctx: &Context, _area: Rect) -> bool {
         let mut visible = self.find_children(ctx);
+        // Only a page with delegated tasks pays for looking at all jobs.
+        let latest = self.latest(ctx).map(|(key, _)| key).filter(|_| !self.children.is_empty());
+        let below = latest.map(|key| delegated::below(ctx, key)).unwrap_or_default();
+        visible |= below != self.below;
+        self.below = below;
         if let Some(changes) = ctx.snapshot.changes_since(self.rev) {
             let job = self.job(ctx);
             visible |= changes.iter().any(|change| match change {
@@ -306,6 +314,7 @@ impl Screen for TaskView {
                     let of = ctx.snapshot.attempts.get(*key).map(|attempt| attempt.job);
                     job.is_some_and(|job| job.attempts.contains(key))
                         || of.is_some_and(|of| self.children.contains(&of))
+                        || self.below.contains(key)
                 }
                 Changed::Agent(_) | Changed::Problem(_) | Changed::Source(_) => false,
             });
@@ -344,7 +353,7 @@ impl Screen for TaskView {
         let facts = Self::state_facts(canvas, ctx, job, attempt);
         canvas.rule(area, area.y, Edge::Top, &title, &facts);
         let parts = self.parts(area, ctx);
-        Self::draw_head(canvas, parts.head, ctx, job, attempt);
+        Self::draw_head(canvas, parts.head, ctx, job, attempt, &self.below);
         let y = parts.head.bottom();
         let (right_title, growing) = self.right_title(ctx);
         let follows = if growing { vec![span("growing", Role::Quiet)] } else { Vec::new() };
@@ -589,7 +598,14 @@ impl TaskView {
         task.unwrap_or_else(|| self.id.short())
     }
 
-    fn draw_head(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, job: &Job, attempt: Option<&Attempt>) {
+    fn draw_head(
+        canvas: &mut Canvas<'_>,
+        area: Rect,
+        ctx: &Context,
+        job: &Job,
+        attempt: Option<&Attempt>,
+        below: &[AttemptKey],
+    ) {
         let mut line = vec![span(format!("job {}", job.id.short()), Role::Quiet)];
         let mut add = |text: String, role| {
             line.push(span(" · ", Role::Quiet));
@@ -606,6 +622,9 @@ impl TaskView {
         }
         if let Some(parent) = &job.parent {
             add(format!("delegated by task {}", parent.short()), Role::Plain);
+        }
+        if let Some((words, role)) = attempt.and_then(|attempt| delegated::words(ctx, attempt, below)) {
+            add(words, role);
         }
         if let Some(plan) = waiting::queued(job) {
             let _counts_down = canvas.age(ctx.now);

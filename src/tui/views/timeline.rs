@@ -11,7 +11,7 @@ use crate::domain::time::At;
 use crate::tui::context::Context;
 use crate::tui::followed_job::FollowedJob;
 use crate::tui::theme::Role;
-use crate::tui::views::facts;
+use crate::tui::views::{delegated, facts};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::{format, states};
 
@@ -175,6 +175,7 @@ fn push_child(ctx: &Context, lines: &mut Vec<TimelineLine>, at: At, child: JobKe
     let words = vec![
         span(format!("{} delegated to {name}{task}  ", glyphs.child), Role::Plain),
         span(format!("{} {}", label.mark, label.word), label.role),
+        span(delegated::mark(attempt), Role::Warn),
     ];
     lines.push(TimelineLine { frame: glyphs.inside, at: Some(at), words, begins: None, leads: Some(child) });
 }

@@ -13,10 +13,9 @@ use super::{Console, info};
 /// What was wished for, in words.
 fn wishes(console: &Console) -> Vec<String> {
     let wish = |cmd: &Cmd| match cmd {
-        Cmd::Submit(Intent::Cancel { why, .. }, words) => Some(format!(
-            "cancel: {words}{}",
-            why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
-        )),
+        Cmd::Submit(Intent::Cancel { why, .. } | Intent::CancelWithDelegated { why, .. }, words) => Some(
+            format!("cancel: {words}{}", why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()),
+        ),
         Cmd::Submit(Intent::Resend { .. }, words) => Some(format!("resend: {words}")),
         Cmd::Submit(Intent::PresumeLost { .. }, words) => Some(format!("lost: {words}")),
         Cmd::Submit(Intent::Answer { parts, .. }, words) => {

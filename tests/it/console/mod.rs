@@ -5,6 +5,7 @@ mod groups;
 mod keys;
 mod lists;
 mod numbers;
+mod ops;
 mod panes;
 mod picture;
 mod preferences;
@@ -136,6 +137,9 @@ impl Console {
             Query::Explain(send) => {
                 Answer::Explained(Box::new(self.scene.explain(self.now, send.as_deref())))
             }
+            Query::Plan(acts) => Answer::Planned(Box::new(self.scene.plan(self.now, acts))),
+            Query::Drill(agents) => Answer::Drilled(Box::new(self.scene.drill(self.now, agents))),
+            Query::Kill { .. } => Answer::Killed,
             Query::Outputs { .. } | Query::ReadTask { .. } => unreachable!("no screen asks for {query:?}"),
         }
     }

@@ -21,6 +21,9 @@ use quarterdeck::domain::job::task::{CancelMark, TaskState, Verdict, Via};
 use quarterdeck::domain::job::{Origin, Phase};
 use quarterdeck::domain::metrics::{Block, Minute, MinuteRange, Series};
 use quarterdeck::domain::problem::Kind;
+use quarterdeck::domain::rehearsal;
+use quarterdeck::domain::rehearsal::drill::Drill;
+use quarterdeck::domain::rehearsal::plan::Plan;
 use quarterdeck::domain::route::decision::Decision;
 use quarterdeck::domain::route::explanation::Explanation;
 use quarterdeck::domain::state::State;
@@ -60,6 +63,20 @@ pub(crate) struct Sent {
 impl Scene {
     /// What the router says of this fleet.
     pub(crate) fn explain(&self, now: At, send: Option<&Send>) -> Explanation {
+        self.core(now).explain(now, send)
+    }
+
+    /// What acts would do.
+    pub(crate) fn plan(&self, now: At, acts: &[Intent]) -> Plan {
+        rehearsal::plan::of(self.core(now), now, acts, &mut |_| Some(Arc::new(work())))
+    }
+
+    /// What would happen if agents died.
+    pub(crate) fn drill(&self, now: At, agents: &[AgentId]) -> Drill {
+        rehearsal::drill::of(self.core(now), now, agents, &mut |_| Some(Arc::new(work())))
+    }
+
+    fn core(&self, now: At) -> Core {
         let rules = Rules { routes: Arc::new(routed::rules()), ..Rules::default() };
         let mut core = Core::new(self.state.clone(), rules, 7);
         let agents =
@@ -73,7 +90,7 @@ impl Scene {
             let outcome = Outcome::Probe(Ok(Answered { value, took: Duration::from_millis(1) }));
             core.step(now, Input::Outcome { call: probe.unwrap().call, outcome }, &mut out);
         }
-        core.explain(now, send)
+        core
     }
 
     pub(crate) fn new() -> Self {
@@ -591,4 +608,8 @@ fn measure(block: &mut Block, agent: &Agent, place: u32, minute: Minute, now: Mi
         tally.first.add(Duration::from_millis(20 + task));
         tally.between.add(Duration::from_millis(200));
     }
+}
+
+fn work() -> Message {
+    Message::new("m-work", Role::User, vec![Part::text("work")])
 }

@@ -86,7 +86,10 @@ fn same_subject(a: &Intent, b: &Intent) -> bool {
     match (a, b) {
         (Intent::OnProblem { number: a, .. }, Intent::OnProblem { number: b, .. }) => a == b,
         (Intent::Breaker { agent: a, .. }, Intent::Breaker { agent: b, .. }) => a == b,
-        (Intent::Cancel { attempt: a, .. }, Intent::Cancel { attempt: b, .. }) => a == b,
+        (
+            Intent::Cancel { attempt: a, .. } | Intent::CancelWithDelegated { attempt: a, .. },
+            Intent::Cancel { attempt: b, .. } | Intent::CancelWithDelegated { attempt: b, .. },
+        ) => a == b,
         (
             Intent::AddAgent { .. } | Intent::RemoveAgent { .. },
             Intent::AddAgent { .. } | Intent::RemoveAgent { .. },
@@ -106,7 +109,7 @@ fn mark(state: &State, intent: &Intent) -> Option<Mark> {
             let agent = state.agent(state.agent_key(*agent)?)?;
             Some(Mark::Breaker(agent.breaker.forced.clone()))
         }
-        Intent::Cancel { attempt, .. } => {
+        Intent::Cancel { attempt, .. } | Intent::CancelWithDelegated { attempt, .. } => {
             let task = state.attempt(state.attempt_key(*attempt)?)?.task.as_ref()?;
             (!task.is_over()).then_some(Mark::Cancel(task.cancel))
         }

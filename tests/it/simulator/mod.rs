@@ -2,6 +2,7 @@
 //! Invariants are checked after each step. A failure prints its seed: `QUARTERDECK_SIM_SEED=N cargo test simulator`
 //! runs only that one.
 
+mod cascade;
 mod disk;
 mod routing;
 
@@ -783,6 +784,9 @@ impl World {
                         let to = (self.seed.below(3) == 0).then_some(to);
                         Intent::Race { attempt: attempt.id, to, why: Some("slow".into()) }
                     }
+                    (0, _, Some(_)) if self.seed.below(2) == 0 => {
+                        Intent::CancelWithDelegated { attempt: attempt.id, why: None }
+                    }
                     (0, _, Some(_)) => Intent::Cancel { attempt: attempt.id, why: Some("enough".into()) },
                     _ => Intent::CheckTask { attempt: attempt.id },
                 }
@@ -832,6 +836,7 @@ impl World {
         self.order += 1;
         let message = MessageId::from(format!("stranger-{}", self.order).as_str());
         let task_message = Message { id: message.clone(), role: Role::User, ..words("of somebody else") };
+        let task_message = self.delegated(task_message);
         let toy = ToyTask {
             state: TaskState::Submitted,
             message,
@@ -1077,6 +1082,7 @@ impl World {
         self.check_posted();
         self.check_jobs();
         self.check_queue();
+        self.check_cascades();
         let state = self.core.state();
         for (key, agent) in state.agents().iter() {
             let old = agent.card.as_ref().is_some_and(|card| {

@@ -4,8 +4,10 @@
 //! examined; if there are more, the counts are "at least".
 
 mod cause;
+mod tasks;
 
 pub use cause::{Cause, Certainty, cause, why};
+pub use tasks::{failed_of, live_of};
 
 use std::collections::BTreeMap;
 

@@ -111,6 +111,13 @@ impl Card {
             line.push(span("   c", Role::Key));
             line.push(span(" copy as command", Role::Plain));
         }
+        if self.may_cascade() {
+            line.push(span("   d", Role::Key));
+            line.push(span(
+                if self.cascade { " leave what it delegated" } else { " with what it delegated" },
+                Role::Plain,
+            ));
+        }
         if matches!(self.about, About::Answer(_)) {
             line.push(span("   w", Role::Key));
             line.push(span(" in words", Role::Plain));
@@ -172,6 +179,9 @@ impl Card {
             text(6, format!("{} marked stay as they are: {}", self.left_out, self.about.unfit()), Role::Warn);
         }
         self.push_choices(ctx, &mut lines);
+        for (line, role) in self.plan_lines(ctx) {
+            lines.extend(wrap(&line, width).into_iter().map(|line| (8, Line::Text(vec![span(line, role)]))));
+        }
         if self.is_bulk() {
             let count = self.count(ctx);
             lines.push((1, Line::Text(Vec::new())));
@@ -179,6 +189,11 @@ impl Card {
             lines.push((9, Line::Field(format!("type {count} to do it"), self.number.clone(), number)));
             let why = if ctx.info.protect { "reason (required)" } else { "why" };
             lines.push((9, Line::Field(why.into(), self.why.clone(), !number)));
+            if self.may_cascade() {
+                let label =
+                    if self.cascade { "leave what they delegated" } else { "with what they delegated" };
+                lines.push((7, Line::Text(vec![span("d ", Role::Key), span(label, Role::Plain)])));
+            }
         }
         let plain = |line, role| Line::Text(vec![span(line, role)]);
         lines.push((4, Line::Rule("what will happen")));
@@ -186,7 +201,8 @@ impl Card {
             lines.extend(wrap(&sentence, width).into_iter().map(|line| (5, plain(line, Role::Plain))));
         }
         let commands = self.commands(ctx, 2);
-        let more = self.subjects.len().saturating_sub(commands.len());
+        let is_whole = self.bulk_command(ctx).is_some();
+        let more = if is_whole { 0 } else { self.subjects.len().saturating_sub(commands.len()) };
         if !commands.is_empty() {
             lines.push((2, Line::Rule("the same as a command")));
             for command in commands.iter().take(2) {

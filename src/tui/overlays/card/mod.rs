@@ -5,7 +5,10 @@
 
 mod draw;
 mod pick;
+mod plan;
+mod requeue;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crossterm::event::KeyCode;
@@ -15,13 +18,14 @@ use crate::domain::id::{AttemptId, AttemptKey, JobId, JobKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::Attempt;
 use crate::domain::job::carry::{Carry, CarryContext, CarryHistory};
-use crate::domain::job::plan::JobPhase;
+use crate::domain::rehearsal::plan::Plan;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::protocol::question::Choice;
 use crate::tui::actions::Action;
 use crate::tui::again::{self, Again};
+use crate::tui::bulk::Source;
 use crate::tui::cmd::Cmd;
 use crate::tui::context::Context;
 use crate::tui::keymap::Chord;
@@ -41,8 +45,10 @@ const WIDTH: u16 = 72;
 /// The purpose of a card.
 #[derive(Clone, Debug)]
 pub enum About {
-    /// Cancel tasks.
+    /// Cancel tasks, and unless the operator chooses otherwise what they delegated.
     Cancel,
+    /// Cancel what an ended task delegated.
+    Orphans,
     /// Send something again, or move it.
     Again(Again),
     /// Try dead letters again of which no attempt was made.
@@ -91,6 +97,16 @@ pub struct Card {
     pick: Pick,
     /// What it takes along from the earlier one.
     carry: Carry,
+    /// Where its tasks come from.
+    source: Source,
+    /// The live tasks that its tasks delegated.
+    with: BTreeMap<AttemptKey, Vec<AttemptKey>>,
+    /// A cancel is meant for those too.
+    cascade: bool,
+    /// What the engine said would become of these acts.
+    planned: Option<(Vec<Intent>, Plan)>,
+    /// Counts the changes after which the engine is asked again.
+    version: u64,
     complaint: Option<String>,
 }
 
@@ -99,6 +115,7 @@ impl About {
     pub fn fits(&self, snapshot: &Snapshot, attempt: &Attempt) -> bool {
         match self {
             Self::Cancel => attempt.task.is_some() && attempt.is_live(),
+            Self::Orphans => attempt.task.is_some() && !attempt.is_live(),
             Self::Again(again) => Again::of(snapshot, attempt) == Ok(*again),
             Self::Answer(_) => attempt.awaits_answer(),
             Self::Requeue(_) | Self::Quit => false,
@@ -108,7 +125,7 @@ impl About {
     /// The reason why the skipped items are skipped, in words.
     fn unfit(&self) -> &'static str {
         match self {
-            Self::Cancel => "they have ended, or never became a task",
+            Self::Cancel | Self::Orphans => "they have ended, or never became a task",
             Self::Again(again) => again.unfit(),
             Self::Answer(_) => "they have no question",
             Self::Requeue(_) => "they have attempts, or are no dead letters",
@@ -123,7 +140,7 @@ impl About {
             Self::Cancel if attempt.task.is_none() => {
                 format!("there is no task to cancel: the message is {}", label.word)
             }
-            Self::Cancel => format!("it has ended: {}", label.word),
+            Self::Cancel | Self::Orphans => format!("it has ended: {}", label.word),
             Self::Again(_) => format!("it is {} now", label.word),
             Self::Answer(_) => format!("it has no question: {}", label.word),
             Self::Requeue(_) | Self::Quit => String::new(),
@@ -144,7 +161,16 @@ impl Card {
                 asked: asked(attempt),
             })
             .collect();
+        let with = match about {
+            About::Cancel | About::Orphans | About::Again(Again::Live) => plan::delegated(&ctx.latest, keys),
+            About::Again(_) | About::Requeue(_) | About::Answer(_) | About::Quit => BTreeMap::new(),
+        };
         Self {
+            source: Source::Rows,
+            with,
+            cascade: true,
+            planned: None,
+            version: 0,
             left_out: keys.len() - subjects.len(),
             about,
             subjects,
@@ -163,6 +189,17 @@ impl Card {
         }
     }
 
+    /// The same, where its tasks are all of an agent or of a problem.
+    #[must_use]
+    pub fn from(self, source: Source) -> Self {
+        Self { source, ..self }
+    }
+
+    /// True if anything is alive that its tasks delegated.
+    pub fn has_delegated(&self) -> bool {
+        !self.with.is_empty()
+    }
+
     /// True if it applies to no item.
     pub fn is_empty(&self) -> bool {
         self.subjects.is_empty() && !matches!(self.about, About::Quit | About::Requeue(_))
@@ -178,28 +215,13 @@ impl Card {
         if matches!(self.about, About::Quit) { "esc stay" } else { "esc leave it" }
     }
 
-    /// The card of dead letters of which no attempt was made; `left_out` others are marked too.
-    pub fn requeue(ctx: &Context, jobs: Vec<(JobKey, JobId)>, left_out: usize) -> Self {
-        Self { left_out, ..Self::new(ctx, About::Requeue(jobs), &[]) }
-    }
-
     fn is_bulk(&self) -> bool {
         self.subjects.len() > 1 || matches!(&self.about, About::Requeue(jobs) if jobs.len() > 1)
     }
 
-    /// The dead letters that can still be tried again.
-    fn dead_letters(&self, ctx: &Context) -> Vec<JobId> {
-        let About::Requeue(jobs) = &self.about else { return Vec::new() };
-        let is_dead = |(key, id): &&(JobKey, JobId)| {
-            let job = ctx.latest.jobs.get(*key).filter(|job| job.id == *id);
-            job.is_some_and(|job| job.phase == JobPhase::Over && job.attempts.is_empty())
-        };
-        jobs.iter().filter(is_dead).map(|(_, id)| *id).collect()
-    }
-
     /// How many items it can still be done to.
     fn count(&self, ctx: &Context) -> usize {
-        self.ready(ctx).len() + self.dead_letters(ctx).len()
+        self.doable(ctx).len() + self.dead_letters(ctx).len()
     }
 
     /// It has been on the screen since then.
@@ -219,19 +241,33 @@ impl Card {
     /// Applies changes of the snapshot; asks again if an affected item changed.
     pub fn refresh(&mut self, ctx: &Context) -> bool {
         let mut news = None;
+        // Of many, one that is still meant is no reason to ask again: with a hundred tasks something changes all the time.
+        let (is_bulk, mut is_redrawn) = (self.is_bulk(), false);
         for subject in &mut self.subjects {
             // A card shows the latest state, even while the screen is held.
             let row = ctx.latest.attempts.get(subject.key).filter(|row| row.id == subject.id);
             let state = row.map_or_else(|| "gone".to_owned(), state_of);
             let question = row.map_or((At::ZERO, None), asked);
             if state != subject.state || question != subject.asked {
+                let is_meant = row.is_some_and(|row| self.about.fits(&ctx.latest, row));
+                let same_question = subject.asked == question;
                 subject.asked = question;
+                if is_bulk && is_meant && same_question {
+                    subject.state = state;
+                    is_redrawn = true;
+                    continue;
+                }
                 let id = row.and_then(|row| row.task.as_ref()).map(|task| task.id.short());
                 news = Some(format!("{} is {state} now", id.unwrap_or_else(|| "it".into())));
                 subject.state = state;
             }
         }
-        let Some(news) = news else { return false };
+        let Some(news) = news else { return is_redrawn };
+        if !self.with.is_empty() {
+            let keys: Vec<_> = self.subjects.iter().map(|subject| subject.key).collect();
+            self.with = plan::delegated(&ctx.latest, &keys);
+        }
+        self.version += 1;
         self.changed = Some(news);
         self.seen = None;
         self.quiet_until = None;
@@ -289,6 +325,10 @@ impl Card {
         }
         match chord.code {
             KeyCode::Char('y') if !chord.ctrl => self.act(ctx),
+            KeyCode::Char('d') if !chord.ctrl && self.may_cascade() => {
+                self.cascade = !self.cascade;
+                KeyOutcome::Stays(Vec::new())
+            }
             KeyCode::Char('q') if matches!(self.about, About::Quit) => KeyOutcome::Closes(Vec::new()),
             KeyCode::Char('c') if !chord.ctrl => {
                 let command = self.commands(ctx, 100).join("\n");
@@ -356,6 +396,8 @@ impl Card {
                     self.why.key(chord);
                 } else if chord.typed().is_none_or(|c| c.is_ascii_digit()) {
                     self.number.key(chord);
+                } else if chord.typed() == Some('d') && self.may_cascade() {
+                    self.cascade = !self.cascade;
                 } else if let Some(letter) = chord.typed() {
                     // Letters choose here, as digits are the number.
                     if matches!(letter, 'x' | 'h') && self.can_carry(ctx) {
@@ -370,6 +412,11 @@ impl Card {
         }
     }
 
+    /// True if the operator chooses whether a cancel is meant for what was delegated too.
+    fn may_cascade(&self) -> bool {
+        matches!(self.about, About::Cancel) && self.has_delegated()
+    }
+
     /// The choices with their meanings.
     fn choices(&self, ctx: &Context) -> Vec<(String, String)> {
         match &self.about {
@@ -379,7 +426,7 @@ impl Card {
             About::Answer(choices) => {
                 choices.iter().map(|choice| (choice.label.line().into_string(), String::new())).collect()
             }
-            About::Cancel | About::Quit => Vec::new(),
+            About::Cancel | About::Orphans | About::Quit => Vec::new(),
         }
     }
 
@@ -389,7 +436,7 @@ impl Card {
         let again = match &self.about {
             About::Again(again) => *again,
             About::Requeue(_) => return again::anywhere(name.as_deref()),
-            About::Cancel | About::Answer(_) | About::Quit => return Vec::new(),
+            About::Cancel | About::Orphans | About::Answer(_) | About::Quit => return Vec::new(),
         };
         let ready: Vec<&Attempt> = self.ready(ctx).into_iter().map(|(_, attempt)| attempt).collect();
         again.choices(&ctx.latest, &ready, name.as_deref())
@@ -443,10 +490,15 @@ impl Card {
     }
 
     fn intents(&self, ctx: &Context, row: &Attempt) -> Vec<Intent> {
-        let attempt = row.id;
         let why = Some(self.why.text().trim()).filter(|why| !why.is_empty()).map(Untrusted::from);
+        self.intents_because(ctx, row, why)
+    }
+
+    fn intents_because(&self, ctx: &Context, row: &Attempt, why: Option<Untrusted>) -> Vec<Intent> {
+        let attempt = row.id;
         match &self.about {
-            About::Cancel => vec![Intent::Cancel { attempt, why }],
+            About::Cancel if !self.cascade => vec![Intent::Cancel { attempt, why }],
+            About::Cancel | About::Orphans => vec![Intent::CancelWithDelegated { attempt, why }],
             About::Again(again) => match self.act_again(ctx) {
                 Some(act) => {
                     let carry = if act.carries() { self.carry } else { Carry::default() };
@@ -464,18 +516,6 @@ impl Card {
             }
             About::Requeue(_) | About::Quit => Vec::new(),
         }
-    }
-
-    /// The intent for each dead letter.
-    fn requeues(&self, ctx: &Context) -> Vec<Intent> {
-        let why = Some(self.why.text().trim()).filter(|why| !why.is_empty()).map(Untrusted::from);
-        let to = match self.act_again(ctx) {
-            Some(again::Act::Chosen) => self.pick.chosen,
-            Some(_) => None,
-            None => return Vec::new(),
-        };
-        let jobs = self.dead_letters(ctx).into_iter();
-        jobs.map(|job| Intent::Requeue { job, to, why: why.clone() }).collect()
     }
 
     fn act(&mut self, ctx: &Context) -> KeyOutcome {
@@ -498,10 +538,10 @@ impl Card {
         }
         let requeues = self.requeues(ctx).into_iter();
         let requeues = requeues.map(|intent| Step::Cmd(Cmd::Submit(intent, self.words(ctx, "the job"))));
-        let ready = self.ready(ctx);
-        let steps: Vec<Step> = ready
-            .iter()
-            .filter_map(|(_, attempt)| {
+        let steps: Vec<Step> = self
+            .doable(ctx)
+            .into_iter()
+            .filter_map(|attempt| {
                 let id =
                     attempt.task.as_ref().map_or_else(|| "the message".to_owned(), |task| task.id.short());
                 let mut intents = self.intents(ctx, attempt);
@@ -526,6 +566,7 @@ impl Card {
     fn words(&self, ctx: &Context, id: &str) -> String {
         match &self.about {
             About::Cancel => format!("cancel of {id} requested"),
+            About::Orphans => format!("cancel of what {id} delegated requested"),
             About::Again(again) => again.done(self.act_again(ctx), id),
             About::Answer(_) => format!("{id} answered"),
             About::Requeue(_) => format!("{id} is tried again"),
@@ -535,6 +576,9 @@ impl Card {
 
     /// The same as commands.
     fn commands(&self, ctx: &Context, most: usize) -> Vec<String> {
+        if let Some(command) = self.bulk_command(ctx) {
+            return vec![command];
+        }
         // Two commands are shown, and only as many are copied as an operator would read.
         let ready: Vec<_> = self.ready(ctx).into_iter().take(most).collect();
         let intents = ready.iter().flat_map(|(_, attempt)| self.intents(ctx, attempt));
@@ -544,6 +588,7 @@ impl Card {
 
     fn title(&self) -> &'static str {
         match &self.about {
+            About::Orphans => "cancel what it delegated",
             About::Cancel if self.is_bulk() => "cancel tasks",
             About::Cancel => "cancel",
             About::Again(again) => again.title(self.is_bulk()),
@@ -561,20 +606,23 @@ impl Card {
             agent.map(|agent| agent.name.line().into_string()).unwrap_or_default()
         };
         match &self.about {
+            About::Orphans => self.with_words(ctx).into_iter().collect(),
             About::Cancel => {
                 let agents: std::collections::BTreeSet<String> =
                     ready.iter().map(|(_, row)| name(row)).collect();
                 let is = if agents.len() == 1 { "is" } else { "are" };
                 let who = agents.into_iter().collect::<Vec<_>>().join(", ");
-                vec![format!(
+                let asked = format!(
                     "{who} {is} asked to cancel {}. Quarterdeck watches until the cancel is confirmed, and raises a problem if the work continues.",
                     if ready.len() == 1 { "it" } else { "them" }
-                )]
+                );
+                std::iter::once(asked).chain(self.with_words(ctx)).collect()
             }
             About::Again(again) => {
                 let rows: Vec<&Attempt> = ready.iter().map(|(_, row)| *row).collect();
                 let (act, name) = (self.act_again(ctx), self.pick.name(ctx));
-                again.effect(act, &ctx.latest, &rows, name.as_deref(), self.carry)
+                let effect = again.effect(act, &ctx.latest, &rows, name.as_deref(), self.carry);
+                effect.into_iter().chain(self.with_words(ctx)).collect()
             }
             About::Answer(choices) => {
                 let chosen = self.choice.and_then(|at| choices.get(at));
@@ -615,7 +663,10 @@ pub fn leaving(ctx: &Context) -> Vec<String> {
     } else {
         "The engine that this console is attached to continues watching."
     };
-    vec![format!("{goes_on} {watching}")]
+    let batch = ctx.batch.as_ref().map(|batch| {
+        format!("Batch {} ends with this console; the same command goes on where it was.", batch.name)
+    });
+    std::iter::once(format!("{goes_on} {watching}")).chain(batch).collect()
 }
 
 fn asked(attempt: &Attempt) -> (At, Option<Untrusted>) {

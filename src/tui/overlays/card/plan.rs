@@ -1,0 +1,205 @@
+//! What a card knows beyond its rows: what the tasks delegated, and what the engine says would become of each.
+
+use std::collections::BTreeMap;
+
+use crate::domain::id::{AgentId, AttemptId, AttemptKey};
+use crate::domain::intent::Intent;
+use crate::domain::job::Attempt;
+use crate::domain::job::delegated::{self, ByParent};
+use crate::domain::rehearsal::plan::{Becomes, MOST, Plan};
+use crate::domain::state::snapshot::Snapshot;
+use crate::engine::{Answer, Query};
+use crate::tui::again::{Act, Again};
+use crate::tui::bulk::Source;
+use crate::tui::command;
+use crate::tui::context::Context;
+use crate::tui::overlays::card::{About, Card};
+use crate::tui::queries::{Ask, Refresh, Subscription};
+use crate::tui::theme::Role;
+
+/// The name of the query.
+const PLAN: &str = "plan";
+
+/// The live tasks that each task of a card delegated.
+pub(super) fn delegated(snapshot: &Snapshot, keys: &[AttemptKey]) -> BTreeMap<AttemptKey, Vec<AttemptKey>> {
+    let parents = ByParent::new(snapshot);
+    let live = |key: &AttemptKey| snapshot.attempts.get(*key).is_some_and(Attempt::is_live);
+    let of = |key: &AttemptKey| {
+        let below: Vec<_> = delegated::below(&parents, *key).tasks.into_iter().filter(live).collect();
+        (!below.is_empty()).then_some((*key, below))
+    };
+    keys.iter().take(MOST).filter_map(of).collect()
+}
+
+/// `2 at ledger-1, 1 at bank-link`
+pub fn at_agents(snapshot: &Snapshot, keys: &[AttemptKey]) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for row in keys.iter().filter_map(|key| snapshot.attempts.get(*key)) {
+        let agent = snapshot.agents.get(row.agent).map(|agent| agent.name.line().into_string());
+        *counts.entry(agent.unwrap_or_default()).or_default() += 1;
+    }
+    counts.into_iter().map(|(agent, count)| format!("{count} at {agent}")).collect::<Vec<_>>().join(", ")
+}
+
+impl Card {
+    /// The plan of what is chosen now; `None` until the engine has answered.
+    fn plan(&self, ctx: &Context) -> Option<&Plan> {
+        let (asked, plan) = self.planned.as_ref()?;
+        (*asked == self.acts(ctx)).then_some(plan)
+    }
+
+    /// The intents that are rehearsed: the same as those of the card, without a reason.
+    fn acts(&self, ctx: &Context) -> Vec<Intent> {
+        let plans = match &self.about {
+            About::Again(_) => {
+                self.act_again(ctx).is_some_and(|act| act != Act::Resend) && !self.pick.is_open
+            }
+            About::Cancel | About::Orphans => self.is_bulk(),
+            About::Requeue(_) | About::Answer(_) | About::Quit => false,
+        };
+        let rows = self.ready(ctx).into_iter().filter(|_| plans).take(MOST);
+        rows.flat_map(|(_, row)| self.intents_because(ctx, row, None)).collect()
+    }
+
+    pub(in crate::tui) fn queries(&self, ctx: &Context) -> Vec<Subscription> {
+        let acts = self.acts(ctx);
+        let ask =
+            Ask { name: PLAN, query: Query::Plan(acts.clone()), refresh: Refresh::Version(self.version) };
+        (!acts.is_empty()).then_some(Subscription::Ask(ask)).into_iter().collect()
+    }
+
+    pub(in crate::tui) fn asks(ask: &Ask) -> bool {
+        ask.name == PLAN
+    }
+
+    pub(in crate::tui) fn on_answer(&mut self, ask: &Ask, answer: Answer) -> bool {
+        let (Query::Plan(acts), Answer::Planned(plan)) = (&ask.query, answer) else { return false };
+        self.planned = Some((acts.clone(), *plan));
+        true
+    }
+
+    /// The attempts of many that stay as they are, as the engine says. One is tried all the same: the engine says why not.
+    fn stays(&self, ctx: &Context) -> Vec<AttemptId> {
+        if !self.is_bulk() {
+            return Vec::new();
+        }
+        let rows = self.plan(ctx).map(|plan| plan.rows.as_slice()).unwrap_or_default();
+        let stays = rows.iter().filter(|row| matches!(row.becomes, Becomes::Stays(_)));
+        stays.map(|row| row.attempt).collect()
+    }
+
+    /// Those to which something would happen.
+    pub(super) fn doable<'s>(&'s self, ctx: &'s Context) -> Vec<&'s Attempt> {
+        let stays = self.stays(ctx);
+        self.ready(ctx).into_iter().map(|(_, row)| row).filter(|row| !stays.contains(&row.id)).collect()
+    }
+
+    /// What would become of the tasks, in lines: where how many go, what waits, what stays and why.
+    pub(super) fn plan_lines(&self, ctx: &Context) -> Vec<(String, Role)> {
+        let Some(plan) = self.plan(ctx) else {
+            let is_asked = !self.acts(ctx).is_empty();
+            return is_asked
+                .then(|| ("the engine is asked where they would go…".to_owned(), Role::Quiet))
+                .into_iter()
+                .collect();
+        };
+        let name = |id: AgentId| {
+            let agent = ctx.latest.agents.iter().find(|(_, agent)| agent.id == id);
+            agent.map(|(_, agent)| agent.name.line().fit(24)).unwrap_or_default()
+        };
+        let loads = plan.loads.iter().map(|load| {
+            let places = match load.capacity {
+                Some(most) => format!("{}/{most} becomes {}/{most}", load.before, load.after),
+                None => format!("{} in flight becomes {}", load.before, load.after),
+            };
+            (format!("{:>4} {} {:<14} {places}", load.gets, ctx.glyphs().to, name(load.agent)), Role::Plain)
+        });
+        let mut lines: Vec<(String, Role)> = loads.collect();
+        for (why, count) in plan.waits() {
+            let wait = if count == 1 { "waits" } else { "wait" };
+            lines.push((format!("{count:>4} {wait} for {}", why.in_words()), Role::Warn));
+        }
+        let held = plan.count(&Becomes::Held);
+        if held > 0 {
+            let wait = if held == 1 { "waits" } else { "wait" };
+            let words =
+                format!("{held:>4} {wait} until what it delegated to an agent out of reach has ended");
+            lines.push((words, Role::Warn));
+        }
+        for (why, count) in plan.stays() {
+            let stay = if count == 1 { "stays" } else { "stay" };
+            lines.push((format!("{count:>4} {stay}: {}", why.line()), Role::Warn));
+        }
+        let capacity = self
+            .subjects
+            .first()
+            .and_then(|subject| ctx.latest.attempts.get(subject.key))
+            .and_then(|row| ctx.latest.agents.get(row.agent)?.spec.capacity);
+        if let Some(more) = plan.more_agents(capacity) {
+            let agents = if more == 1 { "1 more agent".to_owned() } else { format!("{more} more agents") };
+            lines.push((format!("     {agents} of this kind would take those that wait"), Role::Quiet));
+        }
+        lines
+    }
+
+    /// What is canceled with the tasks, as a sentence; `None` if they delegated nothing that is alive.
+    pub(super) fn with_words(&self, ctx: &Context) -> Option<String> {
+        let mut all: Vec<AttemptKey> = self.with.values().flatten().copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        if all.is_empty() {
+            return None;
+        }
+        let one = all.len() == 1;
+        let tasks = if one { "1 task".to_owned() } else { format!("{} tasks", all.len()) };
+        let (they, them) = if self.is_bulk() { ("they", "them") } else { ("it", "it") };
+        let at = at_agents(&ctx.latest, &all);
+        Some(match (&self.about, self.cascade) {
+            (About::Cancel, false) => {
+                format!("{tasks} that {they} delegated {} on ({at}).", if one { "goes" } else { "go" })
+            }
+            (About::Orphans, _) => {
+                let run = if one { "runs" } else { "run" };
+                format!("{tasks} that {they} delegated still {run} ({at}): each is canceled and verified.")
+            }
+            _ if one => {
+                format!("And with {them} the task that {they} delegated ({at}), which is verified by itself.")
+            }
+            _ => format!(
+                "And with {them} the {tasks} that {they} delegated ({at}); each is verified by itself."
+            ),
+        })
+    }
+
+    /// One command for all of them, where there is one.
+    pub(super) fn bulk_command(&self, ctx: &Context) -> Option<String> {
+        if !self.is_bulk() {
+            return None;
+        }
+        let verb = match (&self.about, self.act_again(ctx)) {
+            (About::Cancel | About::Orphans, _) => command::Bulk::Cancel { alone: !self.cascade },
+            (About::Again(Again::Live), Some(Act::Elsewhere | Act::Chosen)) => command::Bulk::Reroute,
+            (About::Again(Again::Ended), Some(Act::Elsewhere | Act::Chosen)) => command::Bulk::Retry,
+            _ => return None,
+        };
+        let ids: Vec<AttemptId> = self.doable(ctx).iter().map(|row| row.id).collect();
+        let why = self.why.text().trim();
+        let to = self.pick.chosen.filter(|_| self.act_again(ctx) == Some(Act::Chosen));
+        let snapshot = &ctx.latest;
+        Some(command::of_bulk(snapshot, &ctx.info.flags, verb, &self.source_flag(ctx, &ids), to, why))
+    }
+
+    fn source_flag(&self, ctx: &Context, ids: &[AttemptId]) -> String {
+        let listed = || ids.iter().map(|id| format!(" {id}")).collect::<String>();
+        match &self.source {
+            Source::Rows => listed(),
+            Source::Agent(key) => {
+                let agent = ctx.latest.agents.get(*key);
+                agent.map_or_else(listed, |agent| {
+                    format!(" --agent={}", crate::domain::shell_words::quoted(agent.name.raw()))
+                })
+            }
+            Source::Problem(number) => format!(" --problem=p-{number}"),
+        }
+    }
+}
