@@ -65,6 +65,11 @@ impl Core {
         self.metrics.put(minute, block);
     }
 
+    /// The rules of routing in force.
+    pub fn routes(&self) -> Arc<crate::domain::route::Rules> {
+        self.live.routes.clone()
+    }
+
     /// The rules.
     pub fn rules(&self) -> &Rules {
         &self.rules

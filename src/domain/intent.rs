@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::agent::AgentSpec;
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::service::ServiceChange;
+use crate::domain::agent::shift::ShiftChange;
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentId, AttemptId, ContextId, JobId, TaskId};
 use crate::domain::job::message::{Json, Part};
@@ -110,6 +111,17 @@ pub enum Intent {
         agent: AgentId,
         /// What to do with it.
         to: ServiceChange,
+        /// The operator's reason.
+        why: Option<Untrusted>,
+        /// The operator's name.
+        by: Untrusted,
+    },
+    /// Move an agent's work to a successor step by step, or change how far that is.
+    Shift {
+        /// The legacy agent.
+        agent: AgentId,
+        /// What to do.
+        change: ShiftChange,
         /// The operator's reason.
         why: Option<Untrusted>,
         /// The operator's name.
@@ -226,6 +238,7 @@ impl Intent {
             | Self::RemoveAgent { .. }
             | Self::Breaker { .. }
             | Self::Service { .. }
+            | Self::Shift { .. }
             | Self::OnProblem { .. }
             | Self::Note { .. }
             | Self::TakeBackNote { .. } => true,

@@ -76,6 +76,14 @@ impl Reader {
         Ok(Some(Self { connection, file, blobs: Blobs::new(dir) }))
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
     fn damaged(&self, what: String) -> StoreError {
         StoreError::Damaged { file: self.file.clone(), what }
     }
@@ -306,7 +314,7 @@ pub fn outputs_of(
     outputs
 }
 
-fn owner_of(key: &[u8]) -> Option<Owner> {
+pub(super) fn owner_of(key: &[u8]) -> Option<Owner> {
     let Some((kind, id)) = key.split_first() else { return Some(Owner::Fleet) };
     let id = Uuid::from_slice(id).ok()?;
     match kind {

@@ -478,6 +478,8 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
         Asked::Baseline(baseline) => model.context.baseline = baseline,
         Asked::Group(by) => operator_actions::group(model, by),
         Asked::Explain(text) => operator_actions::explain(model, &text),
+        Asked::Routes(file) => operator_actions::compare_rules(model, &file),
+        Asked::Shift(names) => operator_actions::shift(model, &names),
         Asked::Theme(name) => {
             let theme = &model.context.theme;
             model.context.theme = Theme::load(&name, theme.depth, theme.is_ascii());

@@ -2,6 +2,7 @@
 
 pub mod remote;
 pub mod wire;
+mod wire_replay;
 mod wire_routes;
 
 use std::sync::Arc;
@@ -16,9 +17,12 @@ use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Json, Part};
 use crate::domain::metrics::{Block, Minute, MinuteRange};
 use crate::domain::problem::shared_attributes::Attribute;
+use crate::domain::route::difference::RulesFile;
 use crate::domain::route::explanation::Explanation;
+use crate::domain::route::replay::ReplayPage;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 use crate::net::tap::Frame;
 
 /// A connection to an engine. Clones share it.
@@ -93,6 +97,22 @@ pub enum Query {
     },
     /// The rules of routing, and where this message would go now; `None` asks for the rules alone.
     Explain(Option<Box<Send>>),
+    /// What a file of rules would change if it were loaded.
+    RulesFile {
+        /// The file; `None` for the configuration file of the engine.
+        file: Option<Arc<str>>,
+    },
+    /// A page of the past against the rules of a file.
+    Replay {
+        /// The file; `None` for the configuration file of the engine.
+        file: Option<Arc<str>>,
+        /// Jobs from this time on.
+        since: At,
+        /// Where the page begins: what the page before named; `None` for the first one.
+        after: Option<u64>,
+        /// Jobs that differ which the page lists, at most.
+        listed: usize,
+    },
     /// The current report of a task by its agent, which is not stored.
     ReadTask {
         /// The agent.
@@ -117,6 +137,10 @@ pub enum Answer {
     Fields(Vec<(JobId, Vec<Attribute>)>),
     /// The answer to [`Query::Explain`].
     Explained(Box<Explanation>),
+    /// The answer to [`Query::RulesFile`].
+    RulesFile(Box<RulesFile>),
+    /// The answer to [`Query::Replay`].
+    Replayed(Box<ReplayPage>),
     /// The answer to [`Query::ReadTask`]: the task in the JSON of A2A 1.0.
     Task(Json),
 }
@@ -128,6 +152,8 @@ pub enum QueryError {
     Unknown,
     /// Why the journal cannot be read.
     Unreadable(Untrusted),
+    /// Why the file of rules cannot be read.
+    Rules(Untrusted),
     /// Why the agent gave no answer.
     Failed(Arc<Cause>),
     /// The engine has ended.
@@ -139,6 +165,7 @@ impl std::fmt::Display for QueryError {
         match self {
             Self::Unknown => f.write_str("there is no such thing"),
             Self::Unreadable(why) => write!(f, "the journal cannot be read: {why}"),
+            Self::Rules(why) => write!(f, "the rules cannot be read: {why}"),
             Self::Failed(cause) => cause.fmt(f),
             Self::Gone => f.write_str("the engine has ended"),
         }

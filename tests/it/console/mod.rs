@@ -13,6 +13,7 @@ mod read_only;
 mod routed;
 mod scene;
 mod screens;
+mod shifted;
 mod sizes;
 
 use std::sync::Arc;
@@ -135,6 +136,12 @@ impl Console {
             Query::Fields { .. } => Answer::Fields(Vec::new()),
             Query::Explain(send) => {
                 Answer::Explained(Box::new(self.scene.explain(self.now, send.as_deref())))
+            }
+            Query::RulesFile { file } => Answer::RulesFile(Box::new(routed::rules_file(file.as_deref()))),
+            Query::Replay { after, .. } => {
+                let mut agents = self.scene.state.agents().iter().map(|(_, agent)| agent.id);
+                let agents = [agents.next().unwrap(), agents.next().unwrap()];
+                Answer::Replayed(Box::new(routed::replayed(*after, agents)))
             }
             Query::Outputs { .. } | Query::ReadTask { .. } => unreachable!("no screen asks for {query:?}"),
         }
