@@ -357,8 +357,10 @@ pub enum Route {
     List,
     /// Show where a message would go now and why, or why a job went where it did.
     Explain(Explain),
-    /// Find rules that can never decide and rules that name no agent of the fleet.
-    Check,
+    /// Find rules that can never decide or name no agent, and replay the past against changed rules.
+    Check(Box<super::check::Check>),
+    /// Move an agent's work to a successor step by step, or show, hold, take back or end that.
+    Shift(Box<super::shift::ShiftArgs>),
 }
 
 /// `route explain`

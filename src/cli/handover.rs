@@ -8,6 +8,7 @@ use super::args::{Global, Handover, Login, Note};
 use super::output::{Failure, Printer};
 use super::problems::{all_impacts, entry};
 use super::session::{Session, Setup, stored, stored_facts};
+use super::shift;
 use super::task::as_of;
 use super::uncertain::attempt_named;
 use crate::domain::fact::{Fact, FleetFact, JournalEntry, Owner, without_notes_taken_back};
@@ -115,7 +116,7 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
             .collect();
         out.document(&json!({
             "since": timestamp::format_at(from), "until": timestamp::format_at(until),
-            "open": open, "cleared": cleared, "log": log,
+            "open": open, "cleared": cleared, "shifts": shift::all(&snapshot), "log": log,
         }));
     } else {
         for line in report(&setup.name, &snapshot, &facts, (from, until)) {
@@ -196,6 +197,14 @@ fn report(fleet: &str, snapshot: &Snapshot, facts: &[&JournalEntry], (from, unti
                 muted.by.line(),
                 muted.why.line()
             )));
+        }
+    }
+    let shifts: Vec<_> = shift::shifts(snapshot).collect();
+    if !shifts.is_empty() {
+        lines.extend([String::new(), "## Work that moves to a successor".into(), String::new()]);
+        for (legacy, shift) in shifts {
+            let since = timestamp::format_at(shift.since);
+            lines.push(indented(&format!("- since {since}: {}", shift::in_words(snapshot, legacy, shift))));
         }
     }
     lines.extend([String::new(), "## Over since then".into(), String::new()]);

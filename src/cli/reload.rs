@@ -1,13 +1,15 @@
 //! Reads the rules of routing again when the configuration file changes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
 use crate::config;
+use crate::domain::route::Rules;
 use crate::domain::text::Untrusted;
-use crate::engine::RoutesRead;
+use crate::engine::{RoutesRead, RulesReader};
 
 /// How often the file is looked at: an operator who saves it looks at the console next.
 const EVERY: Duration = Duration::from_secs(2);
@@ -44,11 +46,28 @@ fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
+/// Reads files of rules that are compared with those in force: one that is named, or the configuration file.
+pub(super) fn reader(own: Option<PathBuf>, fleet: String) -> RulesReader {
+    Arc::new(move |named| {
+        let Some(file) = named.or(own.as_deref()) else {
+            return (Untrusted::from(""), Err(Untrusted::from("there is no configuration file")));
+        };
+        (Untrusted::from(file.display().to_string()), read(file, &fleet))
+    })
+}
+
+/// The rules of a fleet in a file: a configuration, or the rules alone.
+///
+/// # Errors
+/// The faults of the file.
+pub(super) fn rules_of(file: &Path, fleet: &str) -> Result<Arc<Rules>, config::Faults> {
+    let config = config::load(Some(file), None, |_| Vec::new())?;
+    Ok(config.fleets.get(fleet).map(|fleet| fleet.routes.clone()).unwrap_or_default().into())
+}
+
 fn read(file: &Path, fleet: &str) -> RoutesRead {
-    match config::load(Some(file), None, |_| Vec::new()) {
-        Ok(config) => {
-            Ok(config.fleets.get(fleet).map(|fleet| fleet.routes.clone()).unwrap_or_default().into())
-        }
+    match rules_of(file, fleet) {
+        Ok(rules) => Ok(rules),
         Err(faults) => {
             let first = faults.faults.first().map(|fault| fault.at(&faults.file)).unwrap_or_default();
             Err(Untrusted::from(match faults.faults.len() {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::{Explain, Global, Login, Route, RouteTarget};
+use super::check;
 use super::output::{Failure, Printer, table};
 use super::send;
 use super::session::{Session, Setup, probed};
+use super::shift;
 use crate::domain::fact::{Fact, JobFact, JournalEntry, Owner};
 use crate::domain::id::{AgentId, JobId};
 use crate::domain::intent;
@@ -30,25 +32,27 @@ pub(super) async fn run(global: &Global, args: Route, out: &mut Printer) -> Resu
             let setup = Setup::load(global)?.of_open_tasks();
             let session = open(&setup).await?;
             let explained = ask(&session, None).await;
+            let snapshot = session.handle.snapshot();
             session.close(false).await;
-            print_rules(&explained?, out);
+            print_rules(&explained?, &snapshot, out);
             Ok(ExitCode::SUCCESS)
         }
         Route::Explain(args) => match &args.job {
             Some(reference) => explain_job(global, reference, out).await,
             None => explain(global, &args, out).await,
         },
-        Route::Check => check(global, out).await,
+        Route::Check(args) => check::run(global, *args, out).await,
+        Route::Shift(args) => shift::run(global, *args, out).await,
     }
 }
 
-async fn open(setup: &Setup) -> Result<Session, Failure> {
+pub(super) async fn open(setup: &Setup) -> Result<Session, Failure> {
     let session = Session::open(setup, &[], &Login::default(), false).await?;
     probed(&session.handle, None, FIND).await;
     Ok(session)
 }
 
-async fn ask(session: &Session, send: Option<Box<intent::Send>>) -> Result<Explanation, Failure> {
+pub(super) async fn ask(session: &Session, send: Option<Box<intent::Send>>) -> Result<Explanation, Failure> {
     match session.handle.query(Query::Explain(send)).await {
         Ok(Answer::Explained(explained)) => Ok(*explained),
         Ok(_) => Err(Failure::internal("the engine answered something else")),
@@ -142,6 +146,16 @@ fn print_candidates(decision: &Decision, snapshot: &Snapshot, out: &mut Printer)
     for line in table(&["AGENT", "SCORE", "IN FLIGHT", "TASK TIME", "HEALTH", "VERDICT"], &rows) {
         out.row(&line);
     }
+    if let Some(words) = shift_words(decision, snapshot) {
+        out.field("Shift", words);
+    }
+}
+
+/// What a shift did in a decision.
+fn shift_words(decision: &Decision, snapshot: &Snapshot) -> Option<String> {
+    let shifted = decision.shift?;
+    let name = |id| name_of(snapshot, id).line().into_string();
+    Some(shifted.in_words(&name(shifted.from), &name(shifted.to)))
 }
 
 fn verdict_words(one: &Considered) -> String {
@@ -152,12 +166,12 @@ fn verdict_words(one: &Considered) -> String {
     }
 }
 
-fn name_of(snapshot: &Snapshot, id: AgentId) -> Untrusted {
+pub(super) fn name_of(snapshot: &Snapshot, id: AgentId) -> Untrusted {
     let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == id);
     agent.map_or_else(|| Untrusted::from(id.to_string()), |(_, agent)| agent.name.clone())
 }
 
-fn revision(revision: u64) -> Value {
+pub(super) fn revision(revision: u64) -> Value {
     if revision == 0 { Value::Null } else { Value::String(format!("{revision:08x}")) }
 }
 
@@ -185,6 +199,15 @@ fn decision_json(decision: &Decision, snapshot: &Snapshot) -> Value {
         "matched": decision.matched,
         "fallback": decision.stage,
         "candidates": candidates,
+        "shift": decision.shift.map(|shifted| json!({
+            "from": name_of(snapshot, shifted.from).line().to_string(),
+            "to": name_of(snapshot, shifted.to).line().to_string(),
+            "percent": shifted.percent,
+            "step": shifted.step,
+            "steps": shifted.steps,
+            "shared": shifted.went.was_shared(),
+            "why": shift_words(decision, snapshot),
+        })),
     })
 }
 
@@ -203,10 +226,15 @@ fn rule_json(row: &RuleRow) -> Value {
     })
 }
 
-fn print_rules(explained: &Explanation, out: &mut Printer) {
+fn print_rules(explained: &Explanation, snapshot: &Snapshot, out: &mut Printer) {
     if out.is_json() {
         let rules: Vec<_> = explained.rules.iter().map(rule_json).collect();
-        return out.document(&json!({"revision": revision(explained.revision), "rules": rules}));
+        let shifts = shift::all(snapshot);
+        return out
+            .document(&json!({"revision": revision(explained.revision), "rules": rules, "shifts": shifts}));
+    }
+    for (legacy, shift) in shift::shifts(snapshot) {
+        out.warn(shift::in_words(snapshot, legacy, shift));
     }
     if explained.rules.is_empty() {
         return out
@@ -230,55 +258,6 @@ fn print_rules(explained: &Explanation, out: &mut Printer) {
     for line in table(&["RULE", "ROUTE", "MATCHES", "SENDS TO", "BALANCE", "RUNNING", "SETTINGS"], &rows) {
         out.row(&line);
     }
-}
-
-/// Rules that can never decide, and rules whose agents do not exist. Faults of the file itself were found when it was
-/// read.
-async fn check(global: &Global, out: &mut Printer) -> Result<ExitCode, Failure> {
-    let setup = Setup::load(global)?.of_open_tasks();
-    let session = open(&setup).await?;
-    let mut findings: Vec<(String, String)> = Vec::new();
-    let explained = ask(&session, None).await;
-    for rule in &setup.fleet.routes.rules {
-        if let Some(earlier) = setup.fleet.routes.shadow(rule) {
-            let what = format!("can never decide: rule {} takes all of its messages", earlier.name);
-            findings.push((rule.name.to_string(), what));
-        }
-        for selector in rule.stages() {
-            let snapshot = session.handle.snapshot();
-            if !snapshot.agents.iter().any(|(_, agent)| agent.listed && selector.names(agent)) {
-                findings
-                    .push((rule.name.to_string(), format!("no agent of the fleet {}", selector.wanted())));
-            }
-        }
-    }
-    session.close(false).await;
-    let loaded = explained?.revision;
-    let count = setup.fleet.routes.rules.len();
-    if out.is_json() {
-        let rows: Vec<_> =
-            findings.iter().map(|(rule, what)| json!({"rule": rule, "finding": what})).collect();
-        out.document(&json!({
-            "revision": revision(setup.fleet.routes.revision),
-            "loaded": revision(loaded),
-            "rules": count,
-            "findings": rows,
-        }));
-    } else {
-        for (rule, what) in &findings {
-            out.field(&format!("Rule {rule}"), what.as_str());
-        }
-        if loaded != setup.fleet.routes.revision {
-            out.warn("the running engine has other rules than the file: it has not read it yet");
-        }
-        out.warn(match (count, findings.len()) {
-            (0, _) => "this fleet has no routes".to_owned(),
-            (count, 0) => format!("{count} rules, nothing found"),
-            (count, 1) => format!("{count} rules, 1 finding"),
-            (count, many) => format!("{count} rules, {many} findings"),
-        });
-    }
-    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// The decisions about a job, with what they looked at then.

@@ -328,6 +328,7 @@ impl Session {
         if let Some(file) = setup.config.file.clone().filter(|_| lasting) {
             tokio::spawn(super::reload::watch(file, setup.name.clone(), engine.routes()));
         }
+        engine.compare_rules_with(super::reload::reader(setup.config.file.clone(), setup.name.clone()));
         let handle = engine.handle();
         let hello = setup.hello(lasting);
         let listening = socket::listen(&setup.dir, handle.clone(), hello.clone())

@@ -425,8 +425,9 @@ impl<'a> Reader<'a> {
         }
         let sources = self.sources(table, path);
         let names: Vec<&str> = agents.iter().filter_map(|agent| agent.name.as_deref()).collect();
-        // Agents of sources have names that nobody knows before they are found.
-        let routes = self.routes(table, path, sources.is_empty().then_some(&names));
+        // Agents of sources have names that nobody knows before they are found, and a file of rules alone names none.
+        let known = sources.is_empty() && !agents.is_empty();
+        let routes = self.routes(table, path, known.then_some(&names));
         Fleet { agents, logins, sources, routes, ..fleet }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::agent::AgentSpec;
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::service::ServiceChange;
+use crate::domain::agent::shift::ShiftChange;
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentId, AttemptId, ContextId, JobId, TaskId};
 use crate::domain::job::carry::Carry;
@@ -145,6 +146,17 @@ pub enum Intent {
         /// The operator's name.
         by: Untrusted,
     },
+    /// Move an agent's work to a successor step by step, or change how far that is.
+    Shift {
+        /// The legacy agent.
+        agent: AgentId,
+        /// What to do.
+        change: ShiftChange,
+        /// The operator's reason.
+        why: Option<Untrusted>,
+        /// The operator's name.
+        by: Untrusted,
+    },
     /// Take, give back, mute or unmute a problem.
     OnProblem {
         /// The N of `p-N`.
@@ -261,6 +273,7 @@ impl Intent {
             | Self::AddAgent { .. }
             | Self::RemoveAgent { .. }
             | Self::Breaker { .. }
+            | Self::Shift { .. }
             | Self::Service { .. }
             | Self::OnProblem { .. }
             | Self::Note { .. }
@@ -286,6 +299,7 @@ impl Intent {
             | Self::RemoveAgent { .. }
             | Self::Breaker { .. }
             | Self::Service { .. }
+            | Self::Shift { .. }
             | Self::OnProblem { .. }
             | Self::Note { .. }
             | Self::TakeBackNote { .. } => true,

@@ -14,6 +14,7 @@ mod lanes;
 mod message_fields;
 pub mod notify;
 mod pages;
+mod past;
 mod publisher;
 mod queries;
 mod rehearsals;
@@ -22,6 +23,7 @@ mod start;
 mod task_stream;
 
 pub use handle::{Answer, Follow, Handle, Query, QueryError};
+pub use past::RulesReader;
 pub use run::RoutesRead;
 pub use start::{Engine, Options, Stopped, all_ended};
 

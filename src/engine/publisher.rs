@@ -31,6 +31,11 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// A publisher whose first snapshot is empty and has this time.
+    /// The snapshot that surfaces read now.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
     pub fn new(now: At) -> (Self, watch::Receiver<Arc<Snapshot>>) {
         let (snapshots, receiver) = watch::channel(Arc::new(Snapshot::starting(now)));
         let publisher = Self {

@@ -56,6 +56,10 @@ impl Runner {
                 let explained = self.core.explain(at, send.as_deref());
                 let _the_surface_has_gone = reply.send(Ok(Answer::Explained(Box::new(explained))));
             }
+            Query::RulesFile { file } => self.on_rules_file(file, reply),
+            Query::Replay { file, since, after, listed } => {
+                self.on_replay((file, listed), (since, after), reply);
+            }
             Query::ReadTask { agent, task } => self.read_task(agent, task, reply),
             Query::Outputs { job, attempt } => {
                 let pending = self.pending(Owner::Job(job));

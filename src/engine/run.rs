@@ -17,6 +17,7 @@ use super::gate::{Gate, Released};
 use super::handle::{Handle, Request};
 use super::lanes::{Lanes, Observed};
 use super::notify::Notifier;
+use super::past::RulesSource;
 use super::publisher::Publisher;
 use super::start::{EngineCount, Options, Stopped};
 use super::{LISTS, NEWS, READS, REQUESTS};
@@ -100,6 +101,8 @@ pub(super) struct Runner {
     pub(super) memory: BTreeMap<Owner, Vec<JournalEntry>>,
     pub(super) reader: Option<Arc<std::sync::Mutex<Reader>>>,
     pub(super) publisher: Publisher,
+    /// Reads files of rules.
+    pub(super) rules: RulesSource,
     /// The last time the machine delayed the loop, as long as the core considers the machine busy.
     busy: Option<Instant>,
     /// The current period in which the journal cannot be written; `None` while it can.
@@ -180,6 +183,7 @@ impl Runner {
             memory: BTreeMap::new(),
             reader: reader.map(|reader| Arc::new(std::sync::Mutex::new(reader))),
             publisher,
+            rules: RulesSource::default(),
             busy: None,
             unsaved: None,
             last_at: At::ZERO,

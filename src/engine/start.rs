@@ -9,6 +9,7 @@ use super::credentials::CredentialBook;
 use super::discovery::Discover;
 use super::handle::Handle;
 use super::notify::Webhook;
+use super::past::{RulesReader, RulesSource};
 use super::run::{RoutesRead, Runner};
 use crate::domain::agent::AgentSpec;
 use crate::domain::input::Rules;
@@ -77,6 +78,7 @@ pub struct Engine {
     task: tokio::task::JoinHandle<Stopped>,
     net: Net,
     routes: mpsc::Sender<RoutesRead>,
+    rules: RulesSource,
 }
 
 /// How an engine ended.
@@ -105,8 +107,9 @@ impl Engine {
         let (runner, ends) = Runner::new(options, made_up)?;
         let (handle, net, routes) = (ends.handle.clone(), ends.net.clone(), ends.routes_sender.clone());
         let (stop, stopping) = oneshot::channel();
+        let rules = runner.rules.clone();
         let task = tokio::spawn(runner.run(ends, stopping));
-        Ok(Self { handle, stop: Some(stop), task, net, routes })
+        Ok(Self { handle, stop: Some(stop), task, net, routes, rules })
     }
 
     /// A handle to it.
@@ -117,6 +120,11 @@ impl Engine {
     /// Where the rules of routing go when the configuration was read again.
     pub fn routes(&self) -> mpsc::Sender<RoutesRead> {
         self.routes.clone()
+    }
+
+    /// How it reads a file of rules that somebody wants to compare; the first one counts.
+    pub fn compare_rules_with(&self, reader: RulesReader) {
+        self.rules.set(reader);
     }
 
     /// Its network side, for secrets that must be redacted elsewhere too.

@@ -6,11 +6,13 @@ pub mod blobs;
 pub mod lock;
 pub mod metrics;
 mod migrate;
+mod past;
 mod read;
 pub mod record;
 pub mod registry;
 mod write;
 
+pub use past::{PastEnd, PastPage};
 pub use read::{Loaded, Reader};
 pub use write::{Batch, Done, Writer};
 

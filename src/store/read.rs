@@ -75,6 +75,14 @@ impl Reader {
         Ok(Some(Self { connection, file, blobs: Blobs::new(dir) }))
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
     fn damaged(&self, what: String) -> StoreError {
         StoreError::Damaged { file: self.file.clone(), what }
     }
@@ -275,7 +283,7 @@ impl Reader {
     }
 }
 
-fn owner_of(key: &[u8]) -> Option<Owner> {
+pub(super) fn owner_of(key: &[u8]) -> Option<Owner> {
     let Some((kind, id)) = key.split_first() else { return Some(Owner::Fleet) };
     let id = Uuid::from_slice(id).ok()?;
     match kind {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::Dialect;
 use crate::domain::agent::service::ServiceChange;
+use crate::domain::agent::shift::{ShiftChange, ShiftTerms};
 use crate::domain::agent::{Agent, Source, is_same_origin};
 use crate::domain::id::AgentId;
 use crate::domain::intent::{Intent, Send};
@@ -85,6 +86,36 @@ fn service(to: &ServiceChange) -> String {
             format!(" --no-wait{}{}", time("for", window), time("move-after", move_after))
         }
     }
+}
+
+/// The words of `route shift` behind the legacy agent.
+fn shift(snapshot: &Snapshot, change: &ShiftChange) -> String {
+    let terms = match change {
+        ShiftChange::Begin(terms) => terms,
+        ShiftChange::Hold => return " --hold".to_owned(),
+        ShiftChange::Resume => return " --resume".to_owned(),
+        ShiftChange::Back => return " --back".to_owned(),
+        ShiftChange::End => return " --end".to_owned(),
+    };
+    let mut words = format!(" {}", named(snapshot, terms.to));
+    let usual = ShiftTerms::to(terms.to);
+    if let Some(skill) = &terms.skill {
+        words.push_str(&format!(" --skill={}", quoted(skill.raw())));
+    }
+    if terms.steps != usual.steps {
+        let steps: Vec<String> = terms.steps.iter().map(ToString::to_string).collect();
+        words.push_str(&format!(" --step={}", steps.join(",")));
+    }
+    if terms.time != usual.time {
+        words.push_str(&format!(" --time={}s", terms.time.as_secs()));
+    }
+    if terms.jobs != usual.jobs {
+        words.push_str(&format!(" --jobs={}", terms.jobs));
+    }
+    if terms.ok_limit != usual.ok_limit {
+        words.push_str(&format!(" --ok-limit={}", terms.ok_limit));
+    }
+    words
 }
 
 fn metadata(json: Option<&Json>) -> String {
@@ -186,6 +217,10 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
                 service(to),
                 reason(why.as_ref())
             )
+        }
+        Intent::Shift { agent, change, why, .. } => {
+            let (agent, change) = (named(snapshot, *agent), shift(snapshot, change));
+            format!("quarterdeck{flags} route shift {agent}{change}{}", reason(why.as_ref()))
         }
         Intent::Breaker { agent, to, .. } => {
             let agent = named(snapshot, *agent);

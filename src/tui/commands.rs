@@ -72,6 +72,18 @@ pub const ALL: &[Command] = &[
         doc: "What would happen if an agent, or several, died now.",
     },
     Command {
+        name: "routes",
+        usage: "routes FILE",
+        choices: &[],
+        doc: "Compare the rules of a file with those in force, and replay the past against them, before it is loaded.",
+    },
+    Command {
+        name: "shift",
+        usage: "shift FROM TO [1,5,25,50,100]",
+        choices: &[],
+        doc: "Move traffic from an agent to its successor step by step; shows what will happen first.",
+    },
+    Command {
         name: "theme",
         usage: "theme NAME",
         choices: &["dark", "light", "mono"],
@@ -117,6 +129,10 @@ pub enum Asked {
     Batch(String),
     /// What would happen if these agents died.
     Drill(String),
+    /// Compare the rules in force with those of this file.
+    Routes(String),
+    /// Move traffic from an agent to a successor: both names, and the steps if others than usual are wanted.
+    Shift(String),
     /// Choose another theme.
     Theme(String),
     /// Turn drawing with ASCII only on or off.
@@ -174,6 +190,8 @@ pub fn parse(text: &str) -> Asked {
         ("explain", text) if !text.is_empty() => Asked::Explain(text.to_owned()),
         ("batch", file) if !file.is_empty() => Asked::Batch(file.to_owned()),
         ("drill", names) if !names.is_empty() => Asked::Drill(names.to_owned()),
+        ("routes", file) if !file.is_empty() => Asked::Routes(file.to_owned()),
+        ("shift", names) if !names.is_empty() => Asked::Shift(names.to_owned()),
         ("was", "hour") => Asked::Baseline(Baseline::Hour),
         ("was", "day") => Asked::Baseline(Baseline::Day),
         ("was", "week") => Asked::Baseline(Baseline::Week),
@@ -464,6 +482,9 @@ mod tests {
             ("explain {\"type\":\"a\"} do it", Asked::Explain("{\"type\":\"a\"} do it".into())),
             ("explain", Asked::Action(Action::Explain)),
             ("drill a, b", Asked::Drill("a, b".into())),
+            ("routes next.toml", Asked::Routes("next.toml".into())),
+            ("routes", Asked::Action(Action::ViewRoutes)),
+            ("shift old new 10,100", Asked::Shift("old new 10,100".into())),
             ("theme light", Asked::Theme("light".into())),
             ("theme pink", Asked::Wrong("theme dark, theme light or theme mono".into())),
             ("mouse off", Asked::Mouse(false)),

@@ -1,6 +1,7 @@
 //! Operator actions: the cards, menus and composers for the item under the cursor.
 
 use crate::domain::agent::replicas::GroupBy;
+use crate::domain::agent::shift::ShiftTerms;
 use crate::domain::id::{AttemptKey, JobKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::message::{Content, Part, Role as Speaker};
@@ -22,7 +23,7 @@ use crate::tui::overlays::batch::BatchCard;
 use crate::tui::overlays::card::{About, Card};
 use crate::tui::overlays::composer::Composer;
 use crate::tui::overlays::prompt::{File, Prompt, Words};
-use crate::tui::overlays::{Overlay, go, service};
+use crate::tui::overlays::{self, Overlay, go, service};
 use crate::tui::theme::Role;
 use crate::tui::views::fleet::FleetView;
 use crate::tui::views::problem_rows::headline;
@@ -362,6 +363,16 @@ pub(super) fn kill(model: &mut Model, cmds: &mut Vec<Cmd>) {
     }
 }
 
+/// Goes to the rules, beside those of a file.
+pub(super) fn compare_rules(model: &mut Model, file: &str) {
+    if !matches!(model.view, View::Routes(_)) {
+        go_to(model, routes::RoutesView::new());
+    }
+    if let View::Routes(view) = &mut model.view {
+        view.compare(file);
+    }
+}
+
 /// Opens the changes around the item under the cursor.
 pub(super) fn changes(model: &mut Model) {
     let around = crate::tui::overlays::time::happened(&model.context, target(model));
@@ -378,8 +389,49 @@ pub(super) fn service(model: &mut Model) {
             let menu = service::menu(&model.context, agent);
             model.overlays.push(Overlay::Menu(menu));
         }
+        None if matches!(model.view, View::Routes(_)) => {
+            let menu = overlays::shift::all(&model.context);
+            model.overlays.push(Overlay::Menu(menu));
+        }
         None => model.say(Role::Quiet, "no agent here".into()),
     }
+}
+
+/// Shows what a shift will do: `FROM TO`, and the steps if others than usual are wanted. Names may have spaces.
+pub(super) fn shift(model: &mut Model, names: &str) {
+    if model.info().read_only {
+        return model.say(Role::Warn, "read-only: this console was started with --read-only".into());
+    }
+    let words: Vec<&str> = names.split_whitespace().collect();
+    let agent = |words: &[&str]| {
+        let name = words.join(" ");
+        let mut agents = model.context.latest.agents.iter().map(|(_, agent)| agent);
+        agents.find(|agent| agent.listed && agent.name.line().eq_ignore_ascii_case(&name))
+    };
+    let cuts =
+        (1..words.len()).flat_map(|first| (first + 1..=words.len()).map(move |second| (first, second)));
+    let mut found = cuts.filter_map(|(first, second)| {
+        let pair = (agent(&words[..first])?, agent(&words[first..second])?);
+        Some((pair, words[second..].join(",")))
+    });
+    let Some(((from, to), steps)) = found.next() else {
+        return model.say(Role::Warn, "shift FROM TO: the names of two agents of the fleet".into());
+    };
+    let usual = ShiftTerms::to(to.id);
+    let read: Result<Vec<u8>, _> =
+        steps.split(',').map(str::trim).filter(|step| !step.is_empty()).map(str::parse).collect();
+    let terms = match read {
+        Ok(steps) if steps.is_empty() => usual,
+        Ok(steps) => ShiftTerms { steps, ..usual },
+        Err(_) => {
+            return model.say(Role::Warn, format!("{steps}: steps are percentages, such as 1,5,25,50,100"));
+        }
+    };
+    if let Some(fault) = terms.fault() {
+        return model.say(Role::Warn, fault.into());
+    }
+    let menu = overlays::shift::begin(&model.context, from, to, terms);
+    model.overlays.push(Overlay::Menu(menu));
 }
 
 /// Prompts for the duration and reason of a mute.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::domain::id::JobId;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
-use crate::engine::Handle;
+use crate::engine::{Handle, Query};
 use crate::shutdown;
 use crate::tui::batch_process;
 use crate::tui::caption::{Caption, PresenterCommand};
@@ -410,7 +410,7 @@ impl Console {
             }
             Cmd::Query(query, generation) => {
                 tokio::spawn(async move {
-                    let answer = handle.query(query.clone()).await;
+                    let answer = handle.query(with_whole_path(query.clone())).await;
                     let _the_screen_has_gone = news.send(Msg::Answered(query, generation, answer)).await;
                 });
             }
@@ -506,6 +506,20 @@ fn input_msg(event: Event) -> Option<Msg> {
 }
 
 /// Follows a job, from its beginning again whenever the screen could not keep up.
+/// A file is named from the folder of this process, which may not be the engine's.
+fn with_whole_path(query: Query) -> Query {
+    let whole = |file: Option<Arc<str>>| {
+        file.map(|file| std::path::absolute(&*file).map_or(file, |path| path.display().to_string().into()))
+    };
+    match query {
+        Query::RulesFile { file } => Query::RulesFile { file: whole(file) },
+        Query::Replay { file, since, after, listed } => {
+            Query::Replay { file: whole(file), since, after, listed }
+        }
+        query => query,
+    }
+}
+
 async fn follow(handle: Handle, job: JobId, news: mpsc::Sender<Msg>) {
     loop {
         let mut followed = match handle.follow(job).await {

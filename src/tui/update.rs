@@ -492,6 +492,8 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
         Asked::Explain(text) => operator_actions::explain(model, &text),
         Asked::Batch(file) => operator_actions::open_batch(model, file, cmds),
         Asked::Drill(names) => operator_actions::open_drill(model, &names),
+        Asked::Routes(file) => operator_actions::compare_rules(model, &file),
+        Asked::Shift(names) => operator_actions::shift(model, &names),
         Asked::Theme(name) => {
             let theme = &model.context.theme;
             model.context.theme = Theme::load(&name, theme.depth, theme.is_ascii());

@@ -197,3 +197,124 @@ async fn rules_are_read_again_when_their_file_changes() {
     .await;
     serve.kill().await.unwrap();
 }
+
+/// Waits until an engine of this desk listens.
+async fn serving(desk: &Desk) -> tokio::process::Child {
+    let serve = desk.command().arg("serve").stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let running = desk.dir.path().join("data/engine.sock");
+    polled(async || if running.exists() { Ok(()) } else { Err("no socket yet".into()) }).await;
+    serve
+}
+
+/// Work moves to a successor in two steps, goes back when an operator says so, and survives the end of the engine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_moves_to_a_successor_and_back() {
+    let desk = desk();
+    let mut serve = serving(&desk).await;
+    let began =
+        desk.json(&["route", "shift", "one", "two", "--step", "50,100", "--jobs", "3", "--time", "1s"]).await;
+    fits(&schema("route-shift"), &began, "route-shift");
+    assert_eq!((&began["shifts"][0]["percent"], &began["shifts"][0]["step"]), (&50.into(), &1.into()));
+    let explained = desk.json(&["route", "explain", "a room", "--metadata", PAIR]).await;
+    fits(&schema("route-explain"), &explained, "route-explain");
+    assert_eq!(
+        explained["shift"]["why"],
+        "50 % of what one would get goes to two (shift, step 1 of 2): this job does"
+    );
+    let mut agents = Vec::new();
+    for _ in 0..4 {
+        let sent = desk.json(&["send", "a room", "--metadata", PAIR]).await;
+        agents.push(agent_of(&sent).to_owned());
+    }
+    assert_eq!(agents, ["two", "one", "two", "one"]);
+    // The third job of the successor, and a second, are what the step needs.
+    desk.json(&["send", "a room", "--metadata", PAIR]).await;
+    let status = polled(async || {
+        let status = desk.json(&["route", "shift", "--status"]).await;
+        if status["shifts"][0]["step"] == 2 { Ok(status) } else { Err(status.to_string()) }
+    })
+    .await;
+    fits(&schema("route-shift"), &status, "route-shift");
+    let listed = desk.json(&["route", "list"]).await;
+    fits(&schema("routes"), &listed, "routes");
+    assert_eq!(listed["shifts"][0]["to"], status["shifts"][0]["to"]);
+    let named = desk.json(&["send", "-a", "one", "a room"]).await;
+    assert_eq!(agent_of(&named), "one", "who names an agent gets it");
+
+    for (args, code, words) in [
+        (&["route", "shift", "two", "broken"][..], 1, "takes part in another shift"),
+        (&["route", "shift", "tow", "broken"], 2, "did you mean two?"),
+        (&["route", "shift", "one"], 2, "the successor is missing"),
+        (&["route", "shift", "one", "--resume"], 1, "nothing to resume"),
+    ] {
+        let refused = desk.run(args).await;
+        assert_eq!(refused.status.code(), Some(code), "{args:?}: {}", text(&refused.stderr));
+        assert!(text(&refused.stderr).contains(words), "{args:?}: {}", text(&refused.stderr));
+    }
+
+    serve.kill().await.unwrap();
+    let mut serve = serving(&desk).await;
+    let back = desk.json(&["route", "shift", "--back", "--why", "wrong totals"]).await;
+    assert_eq!(
+        (&back["shifts"][0]["percent"], &back["shifts"][0]["stage"]),
+        (&0.into(), &"back at 0".into())
+    );
+    for _ in 0..2 {
+        assert_eq!(agent_of(&desk.json(&["send", "a room", "--metadata", PAIR]).await), "one");
+    }
+    let handover = desk.json(&["handover"]).await;
+    assert_eq!(handover["shifts"][0]["to"], "two");
+    assert!(handover["log"].to_string().contains("wrong totals"), "{handover}");
+    let ended = desk.json(&["route", "shift", "one", "--end"]).await;
+    assert_eq!(ended["shifts"], Value::Array(Vec::new()));
+    serve.kill().await.unwrap();
+}
+
+/// Jobs of the past against a file of rules that is not loaded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_past_is_replayed_against_changed_rules() {
+    let desk = desk();
+    let mut serve = serving(&desk).await;
+    let mut to_two = 0;
+    for _ in 0..4 {
+        let sent = desk.json(&["send", "a room", "--metadata", PAIR]).await;
+        to_two += u64::from(agent_of(&sent) == "two");
+    }
+    desk.json(&["send", "a room", "--route", "slow-lane"]).await;
+    desk.json(&["send", "a room", "-a", "two"]).await;
+    let file = desk.dir.path().join("next.toml");
+    let name = file.display().to_string();
+    let check = async |rules: &str| -> Value {
+        std::fs::write(&file, rules).unwrap();
+        let checked = desk.json(&["route", "check", &name, "--replay", "--list", "9"]).await;
+        fits(&schema("route-check"), &checked, "route-check");
+        checked
+    };
+    let pair = |to: &str| {
+        format!(
+            "[[fleet.default.routes]]\nname = \"pair\"\nmatch = {{ type = \"pair\" }}\nto = {to}\n\
+             [[fleet.default.routes]]\nname = \"narrow\"\nmatch = {{ route = \"slow-lane\" }}\nto = {{ agent = \"one\" }}\n"
+        )
+    };
+    let moved = check(&pair("{ agent = \"one\" }")).await;
+    let replay = &moved["replay"];
+    assert_eq!((replay["jobs"].as_u64(), replay["byName"].as_u64()), (Some(5), Some(1)), "{moved}");
+    assert_eq!(replay["elsewhere"].as_u64(), Some(to_two), "{moved}");
+    assert_eq!(replay["same"].as_u64(), Some(5 - to_two), "{moved}");
+    assert!(moved["differences"].to_string().contains("rule pair sends to one, not one, two"), "{moved}");
+    let nobody = check(&pair("{ skill = \"nothing\" }")).await;
+    assert_eq!(nobody["replay"]["toNobody"].as_u64(), Some(4), "{nobody}");
+    assert_eq!(nobody["replay"]["differing"].as_array().map(Vec::len), Some(4), "{nobody}");
+    assert_eq!(nobody["findings"][0]["rule"], "pair");
+    let turns = check(&pair("{ set = [\"one\", \"two\"] }")).await;
+    assert_eq!(turns["replay"]["elsewhere"].as_u64(), Some(0), "turns are chance: {turns}");
+    let loaded = desk.json(&["route", "list"]).await;
+    assert_eq!(loaded["rules"][0]["balance"], "least_connections", "nothing was loaded");
+
+    std::fs::write(&file, "[[fleet.default.routes]]\nname = 7\n").unwrap();
+    let faulty = desk.run(&["route", "check", &name, "--replay"]).await;
+    assert_eq!(faulty.status.code(), Some(2));
+    let absent = desk.run(&["route", "check", "nothing.toml"]).await;
+    assert_eq!(absent.status.code(), Some(2));
+    serve.kill().await.unwrap();
+}

@@ -131,6 +131,84 @@ fn the_history_of_an_agent_is_bounded_and_keeps_the_acts_of_operators() {
     assert_eq!(reader.facts(Owner::Job(story.job), usize::MAX).unwrap().len() as u64, all);
 }
 
+/// More jobs than a page, a part of them from before; of some, the decision was written later than the job.
+#[test]
+fn the_past_is_read_page_by_page() {
+    use quarterdeck::domain::job::Origin;
+    use quarterdeck::domain::job::message::{Message, Role};
+    use quarterdeck::domain::job::plan::Plan;
+    use quarterdeck::domain::route::Target;
+    use quarterdeck::domain::route::decision::Decision;
+    use quarterdeck::store::PastPage;
+
+    let dir = tempfile::tempdir().unwrap();
+    let (writer, done) = open(dir.path());
+    let mut seed = Rng::new(3);
+    let (all, old) = (2500u64, 300);
+    let decision = |revision| {
+        Arc::new(Decision {
+            rule: Some("r".into()),
+            route: Some("r".into()),
+            revision,
+            matched: Vec::new(),
+            stage: 0,
+            candidates: Vec::new(),
+            shift: None,
+        })
+    };
+    let mut late = Vec::new();
+    for first in (0..all).step_by(50) {
+        let mut facts = std::mem::take(&mut late);
+        for n in first..first + 50 {
+            let job = JobId(seed.uuid(At::ZERO));
+            let at = At::from_micros(i64::try_from(n).unwrap() * 1_000_000);
+            let fact = |seq, fact| JournalEntry { at, seq, actor: None, fact: Fact::Job(job, fact) };
+            let message = Message::new("m", Role::User, vec![Part::text("work")]);
+            let opened = JobFact::Opened {
+                // Every tenth was found, and every tenth named its agent.
+                origin: if n % 10 == 3 { Origin::Found } else { Origin::Sent },
+                title: "work".into(),
+                caller: None,
+                skill: None,
+                context: None,
+                parent: None,
+                message: Some(Arc::new(message)),
+                plan: (n % 10 != 4).then(|| Arc::new(Plan::new(Target::Any))),
+            };
+            facts.push(fact(1, opened));
+            let routed = JobFact::Routed { decision: decision(n), retry: false };
+            // Some wait first.
+            if n % 10 == 5 { late.push(fact(2, routed)) } else { facts.push(fact(2, routed)) }
+        }
+        commit(&writer, &done, Batch { facts: facts.into(), ..Batch::default() });
+    }
+    commit(&writer, &done, Batch { facts: late.into(), ..Batch::default() });
+    let reader = Reader::open(dir.path()).unwrap().unwrap();
+    let since = At::from_micros(i64::try_from(old).unwrap() * 1_000_000);
+    let (mut jobs, mut pages, mut after, mut percent) = (Vec::new(), 0, None, 0);
+    loop {
+        let end = reader.past_jobs(PastPage { since, after }, |job| jobs.push(job)).unwrap();
+        pages += 1;
+        assert!(end.percent >= percent, "progress never goes back");
+        percent = end.percent;
+        after = end.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(pages > 2, "{pages}");
+    assert_eq!(percent, 100);
+    let sent = (old..all).filter(|n| n % 10 != 3).collect::<Vec<_>>();
+    assert_eq!(jobs.len(), sent.len());
+    // Within a commit, jobs are in no order.
+    jobs.sort_by_key(|job| job.at);
+    for (job, n) in jobs.iter().zip(sent) {
+        assert_eq!(job.at, At::from_micros(i64::try_from(n).unwrap() * 1_000_000));
+        assert_eq!(job.target.is_none(), n % 10 == 4);
+        assert_eq!(job.decision.as_ref().map(|decision| decision.revision), Some(n));
+    }
+}
+
 struct Story {
     job: JobId,
     attempt: AttemptId,
@@ -347,6 +425,7 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
             until: Some(At::from_micros(9)),
             drain: Some(Drain { move_at: Some(At::from_micros(8)), empty_since: None }),
         })),
+        shift: Some(Arc::new(shift())),
         health: Health::Unknown,
         since: At::ZERO,
         cause: None,
@@ -359,6 +438,17 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         sanitised: 0,
         counts: Counts::default(),
     }
+}
+
+fn shift() -> quarterdeck::domain::agent::shift::Shift {
+    use quarterdeck::domain::agent::shift::{Results, Shift, ShiftCounts, ShiftStage, ShiftTerms};
+    let terms =
+        ShiftTerms { skill: Some("work".into()), ..ShiftTerms::to(AgentId(Rng::new(9).uuid(At::ZERO))) };
+    let results = Results { ok: 5, failed: 1, refused: 2, lost: 3 };
+    let counts = ShiftCounts { decided: 40, given: 10, legacy: results, successor: results };
+    let shift = Shift::new(terms, At::from_micros(5), "sam".into());
+    let back = shift.at(ShiftStage::Back, 2, At::from_micros(8), Some("94.0 % ok of 50".into()));
+    Shift { counts, ..back }
 }
 
 /// A stored body, read as a fact of the only owner that it can belong to.
@@ -502,6 +592,11 @@ fn write_the_fixture_of_a_release() {
         AgentFact::Unlisted,
         AgentFact::ServiceChanged { service: agent(3).service },
         AgentFact::Drained,
+        AgentFact::ShiftMoved {
+            event: quarterdeck::domain::agent::shift::ShiftEvent::WentBack,
+            evidence: Some(shift().counts),
+            shift: Some(Arc::new(shift())),
+        },
         AgentFact::StreamingRefused {
             cause: std::sync::Arc::new(quarterdeck::domain::cause::Cause::Status {
                 status: 405,

@@ -7,6 +7,7 @@ pub mod card_diff;
 pub mod outage;
 pub mod replicas;
 pub mod service;
+pub mod shift;
 pub mod uptime;
 pub mod version;
 
@@ -18,6 +19,7 @@ use crate::domain::agent::card::{Ability, Card, Dialect, Interface};
 use crate::domain::agent::outage::Outage;
 use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::agent::service::Service;
+use crate::domain::agent::shift::Shift;
 use crate::domain::cause::Cause;
 use crate::domain::id::AgentId;
 use crate::domain::text::Untrusted;
@@ -199,6 +201,8 @@ pub struct Agent {
     pub breaker: Breaker,
     /// Why it gets no new work; `None` while it is in service.
     pub service: Service,
+    /// Its work goes to a successor step by step; `None` if it does not.
+    pub shift: Option<Arc<Shift>>,
     /// The number of protocol violations so far, without deviations, up to a hundred.
     pub violations: u32,
     /// Deviations from its protocol version that were understood, each once, in words that follow "it wrote".

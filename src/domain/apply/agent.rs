@@ -87,6 +87,13 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
                 agent.operator_at = Some(at);
             });
         }
+        AgentFact::ShiftMoved { event: _, evidence: _, shift } => {
+            edit(state, id, seq, |agent| {
+                agent.shift.clone_from(shift);
+                agent.operator_at = Some(at);
+            });
+            state.place_shift(id);
+        }
         AgentFact::Drained => edit(state, id, seq, |agent| {
             if let Some(out) = &mut agent.service
                 && let Some(drain) = &mut Arc::make_mut(out).drain
@@ -172,6 +179,7 @@ fn insert(
         outages: Arc::default(),
         breaker: Breaker::default(),
         service: None,
+        shift: None,
         violations: 0,
         deviations: Arc::default(),
         sanitised: 0,

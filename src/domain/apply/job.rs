@@ -11,6 +11,7 @@ use crate::domain::job::plan::{JobPhase, NextRacer, Plan, Race, Racer, WaitReaso
 use crate::domain::job::task::{CancelMark, TaskState};
 use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use crate::domain::route::Target;
+use crate::domain::route::shift::{Shifted, Went};
 use crate::domain::state::{Changed, State};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
@@ -45,19 +46,22 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
             }
             state.changes.push(Changed::Job(key));
         }
-        JobFact::Routed { decision, retry } => edit_job(state, id, entry.seq, |job| {
-            job.phase = JobPhase::Running;
-            let plan = job.plan.get_or_insert_with(|| Box::new(Plan::new(Target::Any)));
-            // The job stays as it is; another attempt runs beside the live one.
-            if plan.race.as_ref().is_some_and(|race| race.next.is_some()) {
-                return;
-            }
-            plan.rule.clone_from(&decision.rule);
-            plan.revision = decision.revision;
-            plan.retries = plan.retries.saturating_add(u16::from(*retry && plan.next.is_none()));
-            plan.next = None;
-            plan.waiting = None;
-        }),
+        JobFact::Routed { decision, retry } => {
+            count_shared(state, decision.shift);
+            edit_job(state, id, entry.seq, |job| {
+                job.phase = JobPhase::Running;
+                let plan = job.plan.get_or_insert_with(|| Box::new(Plan::new(Target::Any)));
+                // The job stays as it is; another attempt runs beside the live one.
+                if plan.race.as_ref().is_some_and(|race| race.next.is_some()) {
+                    return;
+                }
+                plan.rule.clone_from(&decision.rule);
+                plan.revision = decision.revision;
+                plan.retries = plan.retries.saturating_add(u16::from(*retry && plan.next.is_none()));
+                plan.next = None;
+                plan.waiting = None;
+            });
+        }
         JobFact::Queued { why, until } => edit_job(state, id, entry.seq, |job| {
             job.phase = JobPhase::Queued;
             if let Some(plan) = &mut job.plan {
@@ -128,6 +132,23 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
             let Some((key, _)) = advance(state, id, entry.seq) else { return };
             apply_to_attempt(state, entry.at, key, *attempt, fact);
         }
+    }
+}
+
+/// A shift decided who of the two gets a job.
+fn count_shared(state: &mut State, shifted: Option<Shifted>) {
+    let Some(shifted) = shifted.filter(|shifted| shifted.went.was_shared()) else { return };
+    let Some(legacy) = state.agent_key(shifted.from) else { return };
+    // Journals are also read after the shift has ended or moved on.
+    let same = state
+        .agent(legacy)
+        .and_then(|agent| agent.shift.as_ref())
+        .is_some_and(|shift| shift.terms.to == shifted.to && shift.percent() == shifted.percent);
+    if same {
+        state.count_shift(legacy, |counts, _| {
+            counts.decided = counts.decided.saturating_add(1);
+            counts.given = counts.given.saturating_add(u64::from(shifted.went == Went::Successor));
+        });
     }
 }
 

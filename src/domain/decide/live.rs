@@ -111,6 +111,8 @@ pub(in crate::domain) enum Timer {
     Journal,
     /// Put an agent back in service, or move what still runs there.
     Service(AgentKey),
+    /// See whether the shift of an agent has reached its next step.
+    Shift(AgentKey),
     /// Let more jobs leave the queue.
     Queue,
     /// End the pause before a job's next attempt.

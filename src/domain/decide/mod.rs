@@ -23,6 +23,9 @@ mod routing;
 #[cfg(test)]
 pub(super) mod routing_tests;
 mod service;
+mod shift;
+#[cfg(test)]
+mod shift_tests;
 mod sources;
 mod streaming;
 mod task_time;
@@ -133,6 +136,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
     for at in 0..turn.touched.agents.len() {
         measure::live(turn, turn.touched.agents[at]);
         service::look(turn, turn.touched.agents[at]);
+        shift::look(turn, turn.touched.agents[at]);
     }
     lint::run(turn);
 }
@@ -167,6 +171,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     race::resume(turn);
     cascade::resume(turn);
     service::resume(turn);
+    shift::resume(turn);
     turn.set_timer(Timer::Retention, turn.at);
     retention::schedule(turn);
     turn.touched.console = true;
@@ -263,6 +268,10 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
             let by = named(turn, by);
             service::change(turn, agent, to, why, by)
         }
+        Intent::Shift { agent, change, why, by } => {
+            let by = named(turn, by);
+            shift::change(turn, agent, change, why, by)
+        }
         Intent::OnProblem { number, act, by } => {
             let by = named(turn, by);
             problems::act(turn, number, act, by)
@@ -283,7 +292,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         problems::acted(turn, key, act);
     }
     if let (Some(undo), Ok(receipt)) = (undo, &result) {
-        let undo = undo::after(undo, receipt, is_send);
+        let undo = undo::after(turn, undo, receipt, is_send);
         turn.live.acts.insert(ticket, undo);
     }
     turn.reply(ticket, result);
@@ -374,6 +383,7 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Check(agent) => health::check(turn, agent),
             Timer::Journal => turn.touched.console = true,
             Timer::Service(agent) => service::due(turn, agent),
+            Timer::Shift(agent) => shift::look(turn, agent),
             Timer::Queue => turn.touched.freed = true,
             Timer::Dispatch(job) => queue::due(turn, job),
             Timer::Deadline(job) => queue::deadline(turn, job),

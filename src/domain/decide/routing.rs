@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::decide::admission::{self, Admission, Work};
 use crate::domain::decide::dispatch;
+use crate::domain::decide::shift;
 use crate::domain::decide::turn::Turn;
 use crate::domain::fact::FleetFact;
 use crate::domain::id::{AgentKey, MessageId};
@@ -13,7 +14,8 @@ use crate::domain::route::balance::{Candidate, Draw, Turns, rank};
 use crate::domain::route::decision::{CANDIDATES_KEPT, Decision, Obstacle, Verdict};
 use crate::domain::route::explanation::{Explanation, Outcome, RuleRow};
 use crate::domain::route::message::MessageFields;
-use crate::domain::route::{Rule, Rules, Selector, Target, default_rule};
+use crate::domain::route::shift::rank_shifted;
+use crate::domain::route::{Rule, Rules, Selector, Target, conversation, default_rule};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -66,19 +68,20 @@ fn choose_among(
     let Some(rule) = decided.clone().or_else(|| default_rule(target).map(Arc::new)) else {
         return Choice::Nobody(nobody(target, routes.rules.is_empty()).into());
     };
-    let decision = |stage: usize, candidates| Decision {
+    let decision = |stage: usize, candidates, shift| Decision {
         rule: decided.as_ref().map(|rule| rule.name.clone()),
         route: decided.as_ref().map(|rule| rule.route.clone()),
         revision: routes.revision,
         matched: rule.conditions.iter().map(|condition| Arc::from(condition.to_string())).collect(),
         stage: u8::try_from(stage).unwrap_or(u8::MAX),
         candidates,
+        shift,
     };
     if decided.is_some()
         && !beside
         && rule.concurrency.is_some_and(|most| turn.state().queue().running(&rule.name) >= most as usize)
     {
-        return Choice::Wait(WaitReason::Concurrency, decision(0, Vec::new()));
+        return Choice::Wait(WaitReason::Concurrency, decision(0, Vec::new(), None));
     }
     let mut waits: Option<(WaitReason, Decision)> = None;
     for (stage, selector) in rule.stages().enumerate() {
@@ -92,15 +95,19 @@ fn choose_among(
             continue;
         }
         let random = [turn.seed.next(), turn.seed.next()];
-        let draw = Draw { conversation: fields.context.as_ref().map(hash), random };
+        let draw = Draw { conversation: fields.context.as_ref().map(conversation), random };
+        let pairs = shift::pairs(turn, target, fields, selector);
         let turns = turn.live.turns.entry(rule.name.clone()).or_default();
-        let mut ranked = rank(rule.balance, &candidates, turns, draw);
+        let ranked = rank_shifted(rule.balance, &candidates, turns, draw, &pairs);
+        if let Some(turn_of) = ranked.turn_of {
+            turns.took(&ranked.seats, turn_of);
+        }
+        let (mut ranked, shifted) = (ranked.considered, ranked.shifted);
         let taken = ranked.first().filter(|one| one.verdict == Verdict::Taken).map(|one| one.agent);
         if let Some(taken) = taken {
-            turns.took(&candidates, taken);
             ranked.truncate(CANDIDATES_KEPT);
             if let Some(key) = turn.state().agent_key(taken) {
-                return Choice::Agent(key, decision(stage, ranked));
+                return Choice::Agent(key, decision(stage, ranked, shifted));
             }
         }
         let full = ranked.iter().any(|one| one.verdict == Verdict::Out(Obstacle::Full));
@@ -108,7 +115,7 @@ fn choose_among(
         ranked.truncate(CANDIDATES_KEPT);
         // A place that becomes free is a better prospect than an agent that comes back.
         if waits.as_ref().is_none_or(|(now, _)| why == WaitReason::Capacity && *now != why) {
-            waits = Some((why, decision(stage, ranked)));
+            waits = Some((why, decision(stage, ranked, None)));
         }
     }
     match waits {
@@ -129,8 +136,15 @@ pub(super) fn choose_named(turn: &Turn, key: AgentKey) -> Choice {
     let obstacle = candidate.obstacle;
     let draw = Draw { conversation: None, random: [0; 2] };
     let candidates = rank(rule.balance, &[candidate], &Turns::default(), draw);
-    let decision =
-        Decision { rule: None, route: None, revision: 0, matched: Vec::new(), stage: 0, candidates };
+    let decision = Decision {
+        rule: None,
+        route: None,
+        revision: 0,
+        matched: Vec::new(),
+        stage: 0,
+        candidates,
+        shift: None,
+    };
     match obstacle {
         None => Choice::Agent(key, decision),
         Some(Obstacle::Full) => Choice::Wait(WaitReason::Capacity, decision),
@@ -204,18 +218,19 @@ pub(in crate::domain) fn explain(turn: &mut Turn, send: Option<&Send>) -> Explan
         Choice::Wait(why, decision) => (Some(Outcome::Waits(why)), Some(decision)),
         Choice::Nobody(why) => (Some(Outcome::Nowhere(why)), None),
     };
-    let candidates = decision.iter().flat_map(|decision| &decision.candidates);
-    let names = candidates
-        .filter_map(|one| {
-            Some((one.agent, turn.state().agent(turn.state().agent_key(one.agent)?)?.name.clone()))
-        })
-        .collect();
+    let candidates = decision.iter().flat_map(|decision| &decision.candidates).map(|one| one.agent);
+    let shifted = decision.iter().filter_map(|decision| decision.shift);
+    let mut ids: Vec<_> = candidates.chain(shifted.flat_map(|shift| [shift.from, shift.to])).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let name = |id| Some((id, turn.state().agent(turn.state().agent_key(id)?)?.name.clone()));
+    let names = ids.into_iter().filter_map(name).collect();
     Explanation { revision: routes.revision, rules, outcome, decision, names }
 }
 
 /// The listed agents that a selector names, in the order of the fleet. Remembered until an agent, a name or a card
 /// changes: a fleet may have thousands.
-fn selected(turn: &mut Turn, selector: &Selector) -> Arc<[AgentKey]> {
+pub(super) fn selected(turn: &mut Turn, selector: &Selector) -> Arc<[AgentKey]> {
     if let Some(known) = turn.live.selected.get(selector) {
         return known.clone();
     }
@@ -266,12 +281,4 @@ fn candidate(turn: &Turn, key: AgentKey, rule: &Rule, tried: bool) -> Option<Can
 
 fn micros(time: std::time::Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn hash(context: &Untrusted) -> u64 {
-    // FNV-1a: conversations are to stay with their agents after a restart and on every machine.
-    context
-        .raw()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

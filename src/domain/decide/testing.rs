@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::{Card, FetchedCard, Offer, Skill};
 use crate::domain::agent::service::ServiceChange;
+use crate::domain::agent::shift::{ShiftChange, ShiftTerms};
 use crate::domain::agent::{Agent, AgentSpec, Source};
 use crate::domain::call::{Answered, Outcome, Probed, SendOutcome, StreamOutcome, SubscribeOutcome};
 use crate::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent, TlsFault};
@@ -24,7 +25,8 @@ use crate::domain::job::message::{Artifact, Message, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::job::{Attempt, Job, Phase};
 use crate::domain::problem::{Kind, Problem};
-use crate::domain::state::State;
+use crate::domain::route::explanation::Explanation;
+use crate::domain::state::{Rows, State};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
@@ -130,6 +132,10 @@ pub(in crate::domain) enum Event {
     PresumeLost(usize),
     /// An operator takes the agent out of service, or puts it back.
     Service(usize, ServiceChange),
+    /// An operator moves the work of the first agent to the second; a step takes a minute and this many jobs.
+    ShiftTo(usize, usize, u32),
+    /// An operator changes the shift of the agent's work.
+    Shift(usize, ShiftChange),
     /// An operator wants something.
     Intent(Intent),
     /// Something else goes into the core.
@@ -213,6 +219,56 @@ impl Fleet {
         }
         self.pass_until(self.start + Duration::from_millis(until));
         self
+    }
+
+    /// Every task whose stream is open ends; the state depends on the agent.
+    pub(in crate::domain::decide) fn end_all(&mut self, state: impl Fn(usize) -> TaskState) {
+        for agent in 0..self.agents.len() {
+            while let Some((call, task, stream)) = self.agents[agent].streams.pop() {
+                self.states.insert(task_id(task), state(agent));
+                self.send_status((call, stream), state(agent), "", None);
+            }
+        }
+    }
+
+    /// The process ends, and another one goes on with the rows of its store.
+    pub(in crate::domain::decide) fn restart(&mut self, rules: Rules) {
+        let state = self.core.state();
+        let agent = |attempt: &Attempt| state.agent(attempt.agent).expect("a known agent").id;
+        let attempts = |job: &Job| {
+            let attempts = job.attempts.iter().filter_map(|key| state.attempt(*key));
+            attempts.map(|attempt| (attempt.clone(), agent(attempt))).collect()
+        };
+        let rows = Rows {
+            fleet_seq: state.fleet_seq(),
+            agents: state.agents().iter().map(|(_, agent)| agent.clone()).collect(),
+            jobs: state.jobs().iter().map(|(_, job)| (job.clone(), attempts(job))).collect(),
+            ..Rows::default()
+        };
+        self.core = Core::new(State::restore(rows, 7), rules, 8);
+        for agent in &mut self.agents {
+            agent.streams.clear();
+        }
+        let mut out = Out::default();
+        self.core.resume(self.now, Some(self.now), &mut out);
+        let specs = self.core.state().agents().iter().map(|(_, agent)| (*agent.spec).clone()).collect();
+        self.feed(Input::Configured(specs));
+        self.pass_until(self.now + Duration::from_secs(1));
+    }
+
+    /// The step of the core that an input takes.
+    pub(in crate::domain::decide) fn input(&mut self, input: Input) {
+        self.feed(input);
+    }
+
+    /// The facts of an act are durable.
+    pub(in crate::domain::decide) fn saved(&mut self, ticket: u64) {
+        self.core.act_saved(ticket);
+    }
+
+    /// Where a message for a target would go now.
+    pub(in crate::domain::decide) fn explain(&mut self, send: &Send) -> Explanation {
+        self.core.explain(self.now, Some(send))
     }
 
     /// A source reports agents, all of which answer.
@@ -354,6 +410,15 @@ impl Fleet {
                     why: Some("disk".into()),
                     by,
                 });
+            }
+            Event::ShiftTo(from, to, jobs) => {
+                let to = self.agent(to).id;
+                let terms = ShiftTerms { time: Duration::from_secs(60), jobs, ..ShiftTerms::to(to) };
+                self.happens(Event::Shift(from, ShiftChange::Begin(terms)));
+            }
+            Event::Shift(agent, change) => {
+                let agent = self.agent(agent).id;
+                self.intent(Intent::Shift { agent, change, why: None, by: "ada".into() });
             }
             Event::Intent(intent) => self.intent(intent),
             Event::Input(input) => self.feed(input),

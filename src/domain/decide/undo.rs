@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use crate::domain::agent::breaker::Breaker;
 use crate::domain::agent::service::Service;
+use crate::domain::agent::shift::Shift;
 use crate::domain::cause::Cause;
 use crate::domain::decide::cascade::Marks;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::turn::Turn;
-use crate::domain::decide::{breaker, cascade, dispatch, fleet, race, retry, service};
+use crate::domain::decide::{breaker, cascade, dispatch, fleet, race, retry, service, shift};
 use crate::domain::fact::{AttemptFact, FleetFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt};
@@ -39,6 +40,15 @@ pub(in crate::domain) enum Undo {
     Problem(u32, Option<Taken>, Option<Muted>),
     /// The service of the agent before the act.
     Service(AgentKey, Service),
+    /// The shift of the agent before the act, and what the act made of it.
+    Shift {
+        /// The legacy agent.
+        agent: AgentKey,
+        /// Before the act.
+        before: Option<Arc<Shift>>,
+        /// After it.
+        made: Option<Arc<Shift>>,
+    },
     /// The breaker before the act.
     Breaker(AgentKey, Breaker),
     /// An agent that was not on the operator's list.
@@ -86,6 +96,10 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
             let key = state.agent_key(*agent)?;
             Some(Undo::Service(key, state.agent(key)?.service.clone()))
         }
+        Intent::Shift { agent, .. } => {
+            let key = state.agent_key(*agent)?;
+            Some(Undo::Shift { agent: key, before: state.agent(key)?.shift.clone(), made: None })
+        }
         Intent::AddAgent { url, .. } => {
             let kept = fleet::by_url(turn, url, false).is_some_and(|key| fleet::is_kept(turn, key));
             Some(if kept { Undo::Nothing } else { Undo::Added(Vec::new()) })
@@ -99,8 +113,12 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
 }
 
 /// Adds the results of the act.
-pub(super) fn after(undo: Undo, receipt: &Receipt, is_send: bool) -> Undo {
+pub(super) fn after(turn: &Turn, undo: Undo, receipt: &Receipt, is_send: bool) -> Undo {
     match (undo, receipt) {
+        (Undo::Shift { agent, before, .. }, _) => {
+            let made = turn.state().agent(agent).and_then(|agent| agent.shift.clone());
+            Undo::Shift { agent, before, made }
+        }
         (Undo::Nothing, Receipt::Taken { job, .. }) if is_send => Undo::Send(*job),
         (Undo::Added(_), Receipt::Agents(agents)) => Undo::Added(agents.clone()),
         (undo, _) => undo,
@@ -152,6 +170,21 @@ fn hand_on(turn: &mut Turn, ticket: u64, undo: Undo) -> Undo {
                 _ => None,
             });
             Undo::Service(key, handed_on(service, now, later))
+        }
+        Undo::Shift { agent: key, before, made } => {
+            let later = later(turn, ticket).find_map(|undo| match undo {
+                Undo::Shift { agent, before, .. } if *agent == key => Some(before),
+                _ => None,
+            });
+            match later {
+                Some(begun_with) => {
+                    if shift::is_same(begun_with.as_ref(), made.as_ref()) {
+                        *begun_with = before;
+                    }
+                    Undo::Nothing
+                }
+                None => Undo::Shift { agent: key, before, made },
+            }
         }
         Undo::Cancel(all) => {
             let restored = all.into_iter().map(|before| {
@@ -268,6 +301,7 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
         Undo::Problem(number, taken, muted) => problem(turn, number, taken, muted),
         Undo::Breaker(key, was) => breaker::restore(turn, key, was),
         Undo::Service(key, was) => service::restore(turn, key, was),
+        Undo::Shift { agent, before, made } => shift::restore(turn, agent, before, made.as_ref()),
         Undo::Added(agents) => {
             for agent in agents {
                 if let Some(key) = turn.state().agent_key(agent) {

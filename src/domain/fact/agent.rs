@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::{Card, Dialect, Interface};
 use crate::domain::agent::service::Service;
+use crate::domain::agent::shift::{Shift, ShiftCounts, ShiftEvent};
 use crate::domain::agent::{AgentSpec, Health};
 use crate::domain::cause::Cause;
 use crate::domain::job::task::ProtocolViolation;
@@ -110,6 +111,15 @@ pub enum AgentFact {
     },
     /// Nothing runs any more at an agent that is being drained.
     Drained,
+    /// The shift of its work to a successor began, moved or ended.
+    ShiftMoved {
+        /// What happened.
+        event: ShiftEvent,
+        /// What was counted in the step that is over; `None` if none is.
+        evidence: Option<ShiftCounts>,
+        /// The shift from here on; `None` if there is none any more.
+        shift: Option<Arc<Shift>>,
+    },
     /// Control sequences or hidden characters were removed from text that it sent.
     TextSanitised {
         /// How many were removed since the last such fact.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::agent::breaker::BreakerState;
-use crate::domain::agent::{Health, card_diff};
+use crate::domain::agent::shift::{Shift, ShiftStage};
+use crate::domain::agent::{Agent, Health, card_diff};
 use crate::domain::cause::Cause;
 use crate::domain::fact::{Fact, FleetFact, JournalEntry};
 use crate::domain::id::{AgentId, AgentKey};
@@ -21,6 +22,8 @@ pub enum ChangeKind {
     Health,
     /// An agent was taken out of service.
     Service,
+    /// A share of an agent's work goes to a successor, or came back.
+    Shift,
     /// A breaker moved.
     Breaker,
     /// An operator did something.
@@ -40,6 +43,7 @@ impl ChangeKind {
             Self::Card => "card",
             Self::Health => "agent",
             Self::Service => "service",
+            Self::Shift => "shift",
             Self::Breaker => "breaker",
             Self::Act => "act",
             Self::Note => "note",
@@ -159,6 +163,9 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
         if let Some(out) = &agent.service {
             push(out.since, ChangeKind::Service, format!("{name} is out of service: {}", out.in_words()));
         }
+        if let Some(shift) = &agent.shift {
+            push(shift.since, ChangeKind::Shift, shifted(snapshot, agent, shift));
+        }
         let breaker = &agent.breaker;
         let by = breaker.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();
         match breaker.position {
@@ -176,6 +183,19 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
     all.extend(fleet.iter().filter(|entry| within(entry.at)).filter_map(|entry| of_fleet(snapshot, entry)));
     all.sort_by_key(newest_first);
     all
+}
+
+/// How a shift stands since it last moved.
+fn shifted(snapshot: &Snapshot, legacy: &Agent, shift: &Shift) -> String {
+    let (from, to) = (legacy.name.line(), snapshot.agents.iter().find(|(_, to)| to.id == shift.terms.to));
+    let to = to.map_or_else(|| "an agent that has left".to_owned(), |(_, to)| to.name.line().into_string());
+    let why = shift.why.as_ref().map(|why| format!(": {to} {}", why.line())).unwrap_or_default();
+    match shift.stage {
+        ShiftStage::Back => format!("all work of {from} comes back from {to}{why}"),
+        ShiftStage::Running | ShiftStage::Held | ShiftStage::Complete => {
+            format!("{} % of the work of {from} goes to {to}, {}", shift.percent(), shift.place())
+        }
+    }
 }
 
 /// The time within which a fleet is first seen.

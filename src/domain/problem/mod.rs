@@ -151,6 +151,8 @@ kinds! {
         "when it has not changed for ten minutes",
     BreakerOpen "breaker-open" Warn "The agent's breaker is open: nothing is sent to it."
         "when the breaker closes: by itself after a message that succeeds, or by hand",
+    ShiftBack "shift-back" Warn "The agent's work was moving to a successor, which did worse than it may: all of it goes to the agent again."
+        "when the shift is resumed or ended",
     OverCapacity "over-capacity" Warn "The agent has more tasks than it says it accepts at once."
         "when it has a fifth less than it accepts",
     NotSpoken "agent-not-spoken" Info "The agent is reachable but offers no protocol that this console speaks."

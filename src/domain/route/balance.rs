@@ -188,6 +188,7 @@ pub fn rank(balance: Balance, candidates: &[Candidate], turns: &Turns, draw: Dra
             in_flight: one.in_flight,
             capacity: one.capacity,
             latency: one.latency,
+            failing: one.failing,
             verdict,
         }
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::agent::Health;
 use crate::domain::id::AgentId;
+use crate::domain::route::shift::Shifted;
 
 /// Candidates that a decision keeps at most; the one taken is always among them.
 pub const CANDIDATES_KEPT: usize = 16;
@@ -64,6 +65,8 @@ pub struct Considered {
     pub capacity: Option<u32>,
     /// The time that its tasks take, as the balance sees it; `None` if unknown.
     pub latency: Option<Duration>,
+    /// Failed ones among its last results, in thousandths.
+    pub failing: u32,
     /// The verdict.
     pub verdict: Verdict,
 }
@@ -83,6 +86,8 @@ pub struct Decision {
     pub stage: u8,
     /// The agents that were considered, the one taken first, [`CANDIDATES_KEPT`] at most.
     pub candidates: Vec<Considered>,
+    /// What a shift did; `None` if none concerns the agent that was taken.
+    pub shift: Option<Shifted>,
 }
 
 impl Decision {

@@ -89,16 +89,7 @@ fn settings(rule: &Rule) -> Vec<Arc<str>> {
         words.push(format!("unreachable after {}", format_duration(rule.unreachable_after)));
     }
     words.extend(rule.deadline.map(|time| format!("deadline {}", format_duration(time))));
-    let retries =
-        if rule.retry.max == 1 { "1 retry".to_owned() } else { format!("{} retries", rule.retry.max) };
-    match rule.retry.backoff {
-        _ if rule.retry.max == 0 => {}
-        Backoff::None => {}
-        Backoff::Fixed(wait) => words.push(format!("{retries}, {} apart", format_duration(wait))),
-        Backoff::Exponential { base, cap } => {
-            words.push(format!("{retries}, {} doubling to {}", format_duration(base), format_duration(cap)));
-        }
-    }
+    words.extend(retries(rule));
     if let Some(hedge) = rule.hedge {
         let most = if hedge.max == 1 { String::new() } else { format!(", up to {}", hedge.max) };
         words.push(format!("hedge after {}{most}", hedge.after));
@@ -111,6 +102,20 @@ fn settings(rule: &Rule) -> Vec<Arc<str>> {
         words.push("idempotent".to_owned());
     }
     words.into_iter().map(Arc::from).collect()
+}
+
+/// When a rule tries again, in words; `None` if it does not.
+pub fn retries(rule: &Rule) -> Option<String> {
+    let retries =
+        if rule.retry.max == 1 { "1 retry".to_owned() } else { format!("{} retries", rule.retry.max) };
+    match rule.retry.backoff {
+        _ if rule.retry.max == 0 => None,
+        Backoff::None => None,
+        Backoff::Fixed(wait) => Some(format!("{retries}, {} apart", format_duration(wait))),
+        Backoff::Exponential { base, cap } => {
+            Some(format!("{retries}, {} doubling to {}", format_duration(base), format_duration(cap)))
+        }
+    }
 }
 
 impl Fit {

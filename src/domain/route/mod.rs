@@ -8,8 +8,13 @@
 pub mod balance;
 pub mod condition;
 pub mod decision;
+pub mod difference;
 pub mod explanation;
 pub mod message;
+pub mod replay;
+#[cfg(test)]
+mod replay_tests;
+pub mod shift;
 #[cfg(test)]
 mod tests;
 
@@ -339,6 +344,15 @@ impl Rule {
             }
         }
     }
+}
+
+/// The hash of a conversation, for balances that keep it at one agent.
+pub fn conversation(context: &Untrusted) -> u64 {
+    // FNV-1a: conversations are to stay with their agents after a restart and on every machine.
+    context
+        .raw()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The default for a target that no rule decides: its agents by turns. `None` if only rules

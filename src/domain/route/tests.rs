@@ -9,6 +9,7 @@ use super::balance::{Balance, Candidate, Draw, Turns, rank};
 use super::condition::{Condition, DataPath, DataTest, Field, TextPattern};
 use super::decision::{Obstacle, Verdict};
 use super::message::MessageFields;
+use super::shift::{Pair, Went, rank_shifted};
 use super::{Backoff, Fit, Rule, Rules, Selector, Target};
 use crate::domain::agent::Health;
 use crate::domain::id::{AgentId, Rng};
@@ -263,4 +264,89 @@ fn waits_double_up_to_their_cap() {
         assert_eq!(waits, expected, "{backoff:?}");
     }
     assert_eq!(doubling.wait(u16::MAX), seconds(10));
+}
+
+/// Sends to three agents while a shift moves work from the first to the second: who got the jobs.
+fn shifted_sends(balance: Balance, percent: u8) -> BTreeMap<AgentId, u32> {
+    let mut three = [candidate(1), candidate(2), candidate(3)];
+    let mut pair = Pair { from: agent(1), to: agent(2), percent, step: 1, steps: 5, decided: 0, given: 0 };
+    let (mut turns, mut random, mut counts) = (Turns::default(), Rng::new(11), BTreeMap::new());
+    for n in 0..SENDS {
+        let conversation = Some(u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let draw = Draw { conversation, random: [random.next(), random.next()] };
+        let ranked = rank_shifted(balance, &three, &turns, draw, &[pair]);
+        turns.took(&ranked.seats, ranked.turn_of.unwrap());
+        let taken = ranked.considered[0].agent;
+        assert_eq!(ranked.considered.len(), 3, "everybody is considered once");
+        assert_eq!(ranked.shifted.is_some(), taken != agent(3));
+        if let Some(shifted) = ranked.shifted {
+            pair.decided += 1;
+            pair.given += u64::from(shifted.went == Went::Successor);
+            assert_eq!(shifted.went == Went::Successor, taken == agent(2));
+        }
+        *counts.entry(taken).or_default() += 1;
+        // Each job ends after eight others have begun.
+        for one in &mut three {
+            one.in_flight += u32::from(one.agent == taken);
+            one.in_flight -= u32::from(one.in_flight > 0 && n % 8 == 7);
+        }
+    }
+    counts
+}
+
+/// What the two of a shift get of 10,000 sends at each step. By turns and by load the successor's part of what both get is
+/// exact to half a job; by context it is within four standard deviations of a binomial distribution. The third agent
+/// gets what it would get if the two were one.
+#[test]
+fn a_shift_gives_the_successor_its_share_of_what_both_would_get() {
+    for balance in Balance::ALL {
+        for percent in [0, 1, 5, 25, 50, 100] {
+            let counts = shifted_sends(balance, percent);
+            let got = |n: u128| counts.get(&agent(n)).copied().unwrap_or(0);
+            let (both, share) = (got(1) + got(2), u32::from(percent));
+            assert!(both > 0, "{balance:?} at {percent} %");
+            let difference = (got(2) * 100).abs_diff(both * share);
+            let bound = match balance {
+                Balance::Sticky => {
+                    let variance = f64::from(both) * f64::from(share * (100 - share)) / 10_000.0;
+                    (400.0 * variance.sqrt()).ceil() as u32
+                }
+                _ => 50,
+            };
+            assert!(difference <= bound, "{balance:?} at {percent} %: {counts:?}");
+            let third = match balance {
+                Balance::RoundRobin | Balance::Weighted => 1,
+                Balance::LeastConnections | Balance::LowestLatency => 2_500,
+                // Draws and conversations, within four standard deviations.
+                Balance::TwoChoices | Balance::Sticky => 2_500,
+            };
+            assert!(got(3).abs_diff(SENDS / 2) <= third, "{balance:?} at {percent} %: {counts:?}");
+        }
+    }
+}
+
+/// Each row: what keeps each of the two from taking work, which of them was tried, and who gets the job for which reason.
+#[test]
+fn a_shift_decides_only_where_both_can_take_the_job() {
+    let full = Some(Obstacle::Full);
+    for (obstacles, tried, percent, expected) in [
+        ([None, None], [false, false], 100, (2, Some(Went::Successor))),
+        ([None, None], [false, false], 0, (1, Some(Went::Legacy))),
+        ([None, full], [false, false], 100, (1, Some(Went::OnlyLegacy))),
+        ([full, None], [false, false], 0, (2, Some(Went::OnlySuccessor))),
+        ([None, None], [false, true], 100, (1, None)),
+        ([None, None], [true, false], 0, (2, None)),
+        ([None, None], [true, true], 100, (2, Some(Went::Successor))),
+    ] {
+        let mut two = [candidate(1), candidate(2)];
+        for ((one, obstacle), tried) in two.iter_mut().zip(obstacles).zip(tried) {
+            (one.obstacle, one.tried) = (obstacle, tried);
+        }
+        let pair = Pair { from: agent(1), to: agent(2), percent, step: 1, steps: 5, decided: 0, given: 0 };
+        let draw = Draw { conversation: None, random: [0; 2] };
+        let ranked = rank_shifted(Balance::RoundRobin, &two, &Turns::default(), draw, &[pair]);
+        let found = (ranked.considered[0].agent, ranked.shifted.map(|shifted| shifted.went));
+        assert_eq!(found, (agent(expected.0), expected.1), "{obstacles:?} {tried:?} {percent}");
+        assert_eq!(ranked.considered.len(), 2);
+    }
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::domain::agent::replicas::{Group, Replicas};
+use crate::domain::agent::shift::{Ended, ShiftCounts};
 use crate::domain::agent::{Agent, Counts};
 use crate::domain::fleet::source::SourceRow;
 use crate::domain::id::{
@@ -92,6 +93,8 @@ pub struct State {
     /// Jobs of which no attempt goes on, by the second in which they were created: see [`second`].
     ended: BTreeSet<(u32, JobKey)>,
     queue: Queue,
+    /// Agents whose work is shifted, each with the legacy agent whose row has the shift.
+    shifts: BTreeMap<AgentKey, AgentKey>,
     /// Problems that are over, by when they cleared.
     pub(super) cleared: BTreeSet<(At, ProblemKey)>,
     /// The place behind all agents that ever were there.
@@ -277,6 +280,16 @@ impl State {
         &self.queue
     }
 
+    /// The legacy agent of the shift that an agent takes part in, as that or as the successor.
+    pub fn shift_of(&self, agent: AgentKey) -> Option<AgentKey> {
+        self.shifts.get(&agent).copied()
+    }
+
+    /// The legacy agents of all shifts with their successors, in order.
+    pub fn shifts(&self) -> impl Iterator<Item = (AgentKey, AgentKey)> + '_ {
+        self.shifts.iter().filter(|(agent, legacy)| agent != legacy).map(|(to, from)| (*from, *to))
+    }
+
     /// How many problems are over.
     pub fn cleared_count(&self) -> usize {
         self.cleared.len()
@@ -391,6 +404,26 @@ impl State {
         }
     }
 
+    /// Notes whose work is shifted to whom.
+    pub(super) fn place_shift(&mut self, legacy: AgentId) {
+        let Some(from) = self.agent_key(legacy) else { return };
+        self.shifts.retain(|_, of| *of != from);
+        let shift = self.agents.get(from).and_then(|agent| agent.shift.as_ref());
+        if let Some(to) = shift.and_then(|shift| self.agent_key(shift.terms.to)) {
+            self.shifts.insert(from, from);
+            self.shifts.insert(to, from);
+        }
+    }
+
+    /// Changes what is counted of the shift that an agent takes part in.
+    pub(super) fn count_shift(&mut self, agent: AgentKey, count: impl FnOnce(&mut ShiftCounts, bool)) {
+        let Some(legacy) = self.shift_of(agent) else { return };
+        if let Some(shift) = self.agents.get_mut(legacy).and_then(|row| row.shift.as_mut()) {
+            count(&mut Arc::make_mut(shift).counts, agent == legacy);
+            self.changes.push(Changed::Agent(legacy));
+        }
+    }
+
     /// An operator acted on an agent or wrote a note about it.
     pub(super) fn note_operator(&mut self, id: AgentId, at: At) {
         let Some(key) = self.agent_key(id) else { return };
@@ -408,6 +441,7 @@ impl State {
         }
         self.agents.remove(key);
         self.agent_ids.remove(&id);
+        self.shifts.retain(|agent, legacy| *agent != key && *legacy != key);
         self.open.remove(&key);
         self.place_departed(key);
         self.changes.push(Changed::Agent(key));
@@ -445,10 +479,19 @@ impl State {
 
     /// Changes an attempt and keeps every index and count in step with it. Most changes touch none of them.
     pub(super) fn edit_attempt(&mut self, key: AttemptKey, edit: impl FnOnce(&mut Attempt)) {
+        let shifts = !self.shifts.is_empty();
         let Some(attempt) = self.attempts.get_mut(key) else { return };
         let (before, job) = (IndexEntry::of(attempt), attempt.job);
+        let ended = |attempt: &Attempt| if shifts { Ended::of(attempt) } else { None };
+        let ended_before = ended(attempt);
         edit(attempt);
         let after = IndexEntry::of(attempt);
+        if let (None, Some(ended)) = (ended_before, ended(attempt)) {
+            self.count_shift(after.agent, |counts, is_legacy| {
+                let results = if is_legacy { &mut counts.legacy } else { &mut counts.successor };
+                results.count(ended);
+            });
+        }
         if before != after {
             self.leave_place(key, &before);
             self.take_place(key, &after);

@@ -35,6 +35,11 @@ impl State {
             state.replicas.moved(key, &ReplicaMembership::nowhere(), &standing);
             state.agent_ids.insert(id, key);
         }
+        let shifted = state.agents.iter().filter(|(_, agent)| agent.shift.is_some());
+        let shifted: Vec<_> = shifted.map(|(_, agent)| agent.id).collect();
+        for legacy in shifted {
+            state.place_shift(legacy);
+        }
         for (job, attempts) in rows.jobs {
             let key = state.insert_job(job);
             for (attempt, agent) in attempts {

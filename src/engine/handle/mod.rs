@@ -3,6 +3,7 @@
 pub mod remote;
 pub mod wire;
 mod wire_rehearsal;
+mod wire_replay;
 mod wire_routes;
 
 use std::sync::Arc;
@@ -19,9 +20,12 @@ use crate::domain::metrics::{Block, Minute, MinuteRange};
 use crate::domain::problem::shared_attributes::Attribute;
 use crate::domain::rehearsal::drill::Drill;
 use crate::domain::rehearsal::plan::Plan;
+use crate::domain::route::difference::RulesFile;
 use crate::domain::route::explanation::Explanation;
+use crate::domain::route::replay::ReplayPage;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 use crate::net::tap::Frame;
 
 /// A connection to an engine. Clones share it.
@@ -107,6 +111,22 @@ pub enum Query {
         /// For how long.
         time: std::time::Duration,
     },
+    /// What a file of rules would change if it were loaded.
+    RulesFile {
+        /// The file; `None` for the configuration file of the engine.
+        file: Option<Arc<str>>,
+    },
+    /// A page of the past against the rules of a file.
+    Replay {
+        /// The file; `None` for the configuration file of the engine.
+        file: Option<Arc<str>>,
+        /// Jobs from this time on.
+        since: At,
+        /// Where the page begins: what the page before named; `None` for the first one.
+        after: Option<u64>,
+        /// Jobs that differ which the page lists, at most.
+        listed: usize,
+    },
     /// The current report of a task by its agent, which is not stored.
     ReadTask {
         /// The agent.
@@ -137,6 +157,10 @@ pub enum Answer {
     Drilled(Box<Drill>),
     /// The answer to [`Query::Kill`]: they are dead.
     Killed,
+    /// The answer to [`Query::RulesFile`].
+    RulesFile(Box<RulesFile>),
+    /// The answer to [`Query::Replay`].
+    Replayed(Box<ReplayPage>),
     /// The answer to [`Query::ReadTask`]: the task in the JSON of A2A 1.0.
     Task(Json),
 }
@@ -148,6 +172,8 @@ pub enum QueryError {
     Unknown,
     /// Why the journal cannot be read.
     Unreadable(Untrusted),
+    /// Why the file of rules cannot be read.
+    Rules(Untrusted),
     /// Why the agent gave no answer.
     Failed(Arc<Cause>),
     /// The engine has ended.
@@ -159,6 +185,7 @@ impl std::fmt::Display for QueryError {
         match self {
             Self::Unknown => f.write_str("there is no such thing"),
             Self::Unreadable(why) => write!(f, "the journal cannot be read: {why}"),
+            Self::Rules(why) => write!(f, "the rules cannot be read: {why}"),
             Self::Failed(cause) => cause.fmt(f),
             Self::Gone => f.write_str("the engine has ended"),
         }

@@ -178,6 +178,10 @@ impl Record for Intent {
                 let writer = says("service").raw("agent", &agent.put()).raw("to", &to.put());
                 put_member(writer.raw("by", &by.put()), "why", why).end()
             }
+            Self::Shift { agent, change, why, by } => {
+                let writer = says("shift").raw("agent", &agent.put()).raw("change", &change.put());
+                put_member(writer.raw("by", &by.put()), "why", why).end()
+            }
             Self::Note { problem, agent, attempt, by, text }
             | Self::TakeBackNote { problem, agent, attempt, by, text } => {
                 let back = matches!(self, Self::TakeBackNote { .. });
@@ -235,6 +239,12 @@ impl Record for Intent {
             "service" => Self::Service {
                 agent: agent()?,
                 to: member(&object, "to")?,
+                why: why()?,
+                by: member(&object, "by")?,
+            },
+            "shift" => Self::Shift {
+                agent: agent()?,
+                change: member(&object, "change")?,
                 why: why()?,
                 by: member(&object, "by")?,
             },
@@ -385,6 +395,11 @@ impl Record for Query {
             Self::Kill { agents, time } => {
                 says("kill").raw("agents", &agents.put()).raw("time", &time.put()).end()
             }
+            Self::RulesFile { file } => put_member(says("rules file"), "file", file).end(),
+            Self::Replay { file, since, after, listed } => {
+                let writer = says("replay").raw("since", &since.put()).raw("listed", &listed.put());
+                put_member(put_member(writer, "file", file), "after", after).end()
+            }
             Self::ReadTask { agent, task } => {
                 says("read task").raw("agent", &agent.put()).raw("task", &task.put()).end()
             }
@@ -407,6 +422,13 @@ impl Record for Query {
             "plan" => Self::Plan(member(&object, "acts")?),
             "drill" => Self::Drill(member(&object, "agents")?),
             "kill" => Self::Kill { agents: member(&object, "agents")?, time: member(&object, "time")? },
+            "rules file" => Self::RulesFile { file: member(&object, "file")? },
+            "replay" => Self::Replay {
+                file: member(&object, "file")?,
+                since: member(&object, "since")?,
+                after: member(&object, "after")?,
+                listed: member(&object, "listed")?,
+            },
             "read task" => {
                 Self::ReadTask { agent: member(&object, "agent")?, task: member(&object, "task")? }
             }
@@ -436,6 +458,8 @@ impl Record for Answer {
             Self::Planned(plan) => says("planned").raw("plan", &plan.put()).end(),
             Self::Drilled(drill) => says("drilled").raw("drill", &drill.put()).end(),
             Self::Killed => says("killed").end(),
+            Self::RulesFile(file) => says("rules file").raw("rules", &file.put()).end(),
+            Self::Replayed(page) => says("replayed").raw("page", &page.put()).end(),
             Self::Task(json) => says("task").raw("task", &json.put()).end(),
         }
     }
@@ -463,6 +487,8 @@ impl Record for Answer {
             "drilled" => Self::Drilled(member(&object, "drill")?),
             "killed" => Self::Killed,
             "explained" => Self::Explained(member(&object, "explained")?),
+            "rules file" => Self::RulesFile(member(&object, "rules")?),
+            "replayed" => Self::Replayed(member(&object, "page")?),
             "task" => Self::Task(member(&object, "task")?),
             _ => return None,
         })
@@ -522,6 +548,7 @@ impl Record for QueryError {
         match self {
             Self::Unknown => says("unknown").end(),
             Self::Unreadable(why) => says("unreadable").text("text", why.raw()).end(),
+            Self::Rules(why) => says("rules").text("text", why.raw()).end(),
             Self::Failed(cause) => says("failed").raw("cause", &cause.put()).end(),
             Self::Gone => says("gone").end(),
         }
@@ -532,6 +559,7 @@ impl Record for QueryError {
         Some(match &*object.text("what")? {
             "unknown" => Self::Unknown,
             "unreadable" => Self::Unreadable(member(&object, "text")?),
+            "rules" => Self::Rules(member(&object, "text")?),
             "failed" => Self::Failed(member(&object, "cause")?),
             "gone" => Self::Gone,
             _ => return None,
@@ -634,6 +662,14 @@ mod tests {
             Query::Fields { jobs: [job].into() },
             Query::Metrics(MinuteRange { from: Minute(7), until: Minute(70), step: 5 }),
             Query::ReadTask { agent, task: "t".into() },
+            Query::RulesFile { file: None },
+            Query::RulesFile { file: Some("next.toml".into()) },
+            Query::Replay {
+                file: Some("next.toml".into()),
+                since: crate::domain::time::At::from_micros(3),
+                after: Some(7),
+                listed: 9,
+            },
         ] {
             assert_eq!(Query::get(&query.put()), Some(query));
         }

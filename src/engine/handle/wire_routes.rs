@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::agent::service::ServiceChange;
+use crate::domain::agent::shift::ShiftChange;
 use crate::domain::route::Fit;
 use crate::domain::route::balance::Balance;
 use crate::domain::route::condition::Unmet;
@@ -34,6 +35,31 @@ impl Record for ServiceChange {
             "resume" => Self::Resume,
             "cordon" => Self::Cordon { window: window()? },
             "drain" => Self::Drain { window: window()?, move_after: member(&object, "move_after")? },
+            _ => return None,
+        })
+    }
+}
+
+impl Record for ShiftChange {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("what", word);
+        match self {
+            Self::Begin(terms) => says("begin").raw("terms", &terms.put()).end(),
+            Self::Hold => says("hold").end(),
+            Self::Resume => says("resume").end(),
+            Self::Back => says("back").end(),
+            Self::End => says("end").end(),
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        Some(match &*object.text("what")? {
+            "begin" => Self::Begin(member(&object, "terms")?),
+            "hold" => Self::Hold,
+            "resume" => Self::Resume,
+            "back" => Self::Back,
+            "end" => Self::End,
             _ => return None,
         })
     }
@@ -109,6 +135,7 @@ mod tests {
     use crate::domain::id::AgentId;
     use crate::domain::job::plan::WaitReason;
     use crate::domain::route::decision::{Considered, Decision, Obstacle, Verdict};
+    use crate::domain::route::shift::{Shifted, Went};
 
     #[test]
     fn an_explanation_is_read_as_it_was_written() {
@@ -132,6 +159,7 @@ mod tests {
             in_flight: 3,
             capacity: Some(30),
             latency: None,
+            failing: 120,
             verdict,
         };
         let decision = Decision {
@@ -150,6 +178,14 @@ mod tests {
             ]
             .map(considered)
             .to_vec(),
+            shift: Some(Shifted {
+                from: agent,
+                to: AgentId(Uuid::from_u128(8)),
+                percent: 5,
+                step: 2,
+                steps: 5,
+                went: Went::Successor,
+            }),
         };
         for outcome in
             [Outcome::Goes(agent), Outcome::Waits(WaitReason::Capacity), Outcome::Nowhere("no".into())]

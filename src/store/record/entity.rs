@@ -68,6 +68,9 @@ impl Record for Agent {
         if self.service.is_some() {
             add(&mut members, "service", &self.service);
         }
+        if self.shift.is_some() {
+            add(&mut members, "shift", &self.shift);
+        }
         add(&mut members, "oddities", &self.violations);
         if !self.deviations.is_empty() {
             add(&mut members, "deviations", &self.deviations.to_vec());
@@ -107,6 +110,7 @@ impl Record for Agent {
             outages: member::<Option<Vec<Outage>>>(&object, "outages")?.unwrap_or_default().into(),
             breaker: member::<Option<Breaker>>(&object, "breaker")?.unwrap_or_default(),
             service: member(&object, "service")?,
+            shift: member(&object, "shift")?,
             violations: member(&object, "oddities")?,
             deviations: member::<Option<Vec<Untrusted>>>(&object, "deviations")?.unwrap_or_default().into(),
             sanitised: member(&object, "disarmed")?,

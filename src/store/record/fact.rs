@@ -99,6 +99,7 @@ bodies!(AgentFact {
     StreamingRefused = "streaming_refused" { cause },
     ServiceChanged = "service_changed" { service },
     Drained = "drained" {},
+    ShiftMoved = "shift_moved" { event, evidence, shift },
     TextSanitised = "text_disarmed" { count },
     ViolationCounted = "violation_counted" { violation },
 });

@@ -4,6 +4,7 @@ use super::{Record, add, member, put_member, record, words};
 use crate::domain::agent::breaker::{Breaker, BreakerState};
 use crate::domain::agent::card::{Card, Dialect, Interface, Offer, Peer, SecurityScheme, Skill};
 use crate::domain::agent::service::{Drain, OutOfService};
+use crate::domain::agent::shift::{Results, Shift, ShiftCounts, ShiftEvent, ShiftStage, ShiftTerms};
 use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::fact::Act;
@@ -17,6 +18,7 @@ use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
 use crate::domain::problem::{Kind, Muted, NotificationEvent, Taken};
 use crate::domain::route::decision::{Considered, Decision, Obstacle, Verdict as RouteVerdict};
+use crate::domain::route::shift::{Shifted, Went};
 use crate::domain::route::{HedgeAfter, Target};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
@@ -52,6 +54,14 @@ words! {
     WaitReason { Capacity = "capacity", Concurrency = "concurrency", Unavailable = "unavailable", Backoff = "backoff" }
     CarryContext { Given = "given", Same = "same", New = "new" }
     CarryHistory { None = "none", References = "references", Content = "content" }
+    Went {
+        Successor = "successor", Legacy = "legacy", OnlySuccessor = "only successor", OnlyLegacy = "only legacy",
+    }
+    ShiftStage { Running = "running", Held = "held", Back = "back", Complete = "complete" }
+    ShiftEvent {
+        Began = "began", Advanced = "advanced", Held = "held", Resumed = "resumed", WentBack = "went back",
+        Completed = "completed", Ended = "ended", Restored = "restored",
+    }
     OfferedAnswer { Approval = "approval", Choice = "choice" }
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {
@@ -101,8 +111,44 @@ record! {
     Racer { number, why }
     NextRacer { to, why }
     Carried { from, context, history }
-    Considered { agent, score, health, in_flight, capacity, latency, verdict }
-    Decision { rule, route, revision, matched, stage, candidates }
+    Decision { rule, route, revision, matched, stage, candidates, shift }
+    Shifted { from, to, percent, step, steps, went }
+    Shift { terms, began, by, stage, step, since, why, counts }
+    ShiftTerms { to, skill, steps, time, jobs, ok_limit }
+    ShiftCounts { decided, given, legacy, successor }
+    Results { ok, failed, refused, lost }
+}
+
+impl Record for Considered {
+    fn put_into(&self, out: &mut String) {
+        let mut members = Members::begin(out);
+        add(&mut members, "agent", &self.agent);
+        add(&mut members, "score", &self.score);
+        add(&mut members, "health", &self.health);
+        add(&mut members, "in_flight", &self.in_flight);
+        add(&mut members, "capacity", &self.capacity);
+        add(&mut members, "latency", &self.latency);
+        // There are many of these, and few agents fail.
+        if self.failing > 0 {
+            add(&mut members, "failing", &self.failing);
+        }
+        add(&mut members, "verdict", &self.verdict);
+        members.end();
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        Some(Self {
+            agent: member(&object, "agent")?,
+            score: member(&object, "score")?,
+            health: member(&object, "health")?,
+            in_flight: member(&object, "in_flight")?,
+            capacity: member(&object, "capacity")?,
+            latency: member(&object, "latency")?,
+            failing: member::<Option<u32>>(&object, "failing")?.unwrap_or_default(),
+            verdict: member(&object, "verdict")?,
+        })
+    }
 }
 
 /// One of a few words, or any other text as received.

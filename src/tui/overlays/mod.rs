@@ -3,11 +3,13 @@
 pub mod batch;
 pub mod card;
 pub mod composer;
+pub mod confirmed;
 pub mod copy;
 pub mod go;
 pub mod menu;
 pub mod prompt;
 pub mod service;
+pub mod shift;
 pub mod time;
 pub mod views;
 

@@ -9,9 +9,10 @@ use crate::domain::intent::Intent;
 use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
 use crate::tui::cmd::Cmd;
-use crate::tui::command;
 use crate::tui::context::Context;
 use crate::tui::destination::Destination;
+use crate::tui::overlays::confirmed::confirmed;
+use crate::tui::overlays::shift;
 use crate::tui::step::{Line, Menu, Step};
 
 /// The menu about an agent.
@@ -47,6 +48,7 @@ pub fn menu(ctx: &Context, agent: &Agent) -> Menu {
         let detail = "no new work, and word once nothing runs there".to_owned();
         offer('d', "drain", detail, drain, format!("is being drained; {back}"));
     }
+    lines.extend(shift::line(ctx, agent));
     let window = Step::Menu(Box::new(windows(ctx, agent, &name, &by)));
     lines.push(Line { key: 'w', label: "window…", detail: "no new work for a while".into(), step: window });
     let breaker_menu = Step::Menu(Box::new(breaker(ctx, agent, &name, &by, &live)));
@@ -111,16 +113,4 @@ pub fn candidate(ctx: &Context, url: &str, by: &str) -> Menu {
     let step = confirmed(ctx, &shown, keep, format!("{shown} is in the fleet; o x there removes it"));
     let detail = format!("permanently; named by {}", Untrusted::from(by).line().fit(40));
     Menu::new("candidate", shown, vec![Line { key: 'a', label: "add to the fleet", detail, step }])
-}
-
-/// In production an action must be confirmed.
-fn confirmed(ctx: &Context, name: &str, intent: Intent, done: String) -> Step {
-    let command = command::of_intent(&ctx.snapshot, &ctx.info.flags, &intent);
-    let act = Step::Cmd(Cmd::Submit(intent, done));
-    if !ctx.info.protect {
-        return act;
-    }
-    let lines = vec![Line { key: 'y', label: "do it", detail: command, step: act }];
-    let menu = Menu::new("PRODUCTION: do it?", name.to_owned(), lines);
-    Step::Menu(Box::new(menu))
 }

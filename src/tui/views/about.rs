@@ -134,6 +134,9 @@ pub fn short(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) ->
             format!("out, {} {}{}", out.in_words(), canvas.since(out.since), until.unwrap_or_default());
         lines.extend(wrapped("service", &words, Role::Warn, width));
     }
+    if let Some(words) = shift_words(ctx, agent) {
+        lines.extend(wrapped("shift", &words, Role::Plain, width));
+    }
     if agent.breaker.position != BreakerState::Closed || agent.breaker.forced.is_some() {
         let by =
             agent.breaker.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();
@@ -163,6 +166,25 @@ pub fn short(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) ->
         lines.push(labelled("sanitised", vec![span(sanitised(agent.sanitised), Role::Warn)]));
     }
     lines
+}
+
+/// The shift that the agent takes part in, as the legacy agent or as the successor.
+fn shift_words(ctx: &Context, agent: &Agent) -> Option<String> {
+    let (legacy, shift) = ctx.snapshot.agents.iter().find_map(|(_, legacy)| {
+        let shift = legacy.shift.as_deref()?;
+        (legacy.id == agent.id || shift.terms.to == agent.id).then_some((legacy, shift))
+    })?;
+    let to = ctx.snapshot.agents.iter().find(|(_, agent)| agent.id == shift.terms.to);
+    let to = to.map_or_else(|| "an agent that has left".to_owned(), |(_, to)| to.name.line().fit(40));
+    let next = shift.missing_in_words(ctx.snapshot.at);
+    let next = if next.is_empty() { next } else { format!("; {next}") };
+    let why = shift.why.as_ref().map(|why| format!("; {}", why.line())).unwrap_or_default();
+    let (percent, place, from) = (shift.percent(), shift.place(), legacy.name.line().fit(40));
+    Some(format!(
+        "{percent} % of what {from} would get goes to {to}, {place}; {to} {}, {from} {}{why}{next}",
+        shift.counts.successor.in_words(),
+        shift.counts.legacy.in_words()
+    ))
 }
 
 /// The lines about a group below the fleet's table: its versions, and the health of the agents of each.

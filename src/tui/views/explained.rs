@@ -100,6 +100,7 @@ pub fn of_message(ctx: &Context, explained: &Explanation, width: usize) -> Lines
         let of = of.map(|to| format!(" of {}", printed(to))).unwrap_or_default();
         lines.push(vec![span(format!("candidates{of}{}", after(decision)), Role::Title)]);
         lines.extend(candidates(ctx, decision, &explained.names, width));
+        lines.extend(shift(ctx, decision, &explained.names, width));
     }
     lines
 }
@@ -239,6 +240,7 @@ pub fn of_job(ctx: &Context, facts: &[JournalEntry], width: usize) -> Lines {
             lines.push(std::mem::replace(&mut head, vec![span(" ".repeat(10), Role::Plain)]));
         }
         lines.extend(candidates(ctx, decision, &[], width));
+        lines.extend(shift(ctx, decision, &[], width));
     }
     if lines.is_empty() {
         let words =
@@ -246,6 +248,13 @@ pub fn of_job(ctx: &Context, facts: &[JournalEntry], width: usize) -> Lines {
         lines.extend(wrap(words, width).into_iter().map(|line| vec![span(line, Role::Doubt)]));
     }
     lines
+}
+
+/// What a shift did in a decision.
+fn shift(ctx: &Context, decision: &Decision, names: &[(AgentId, Untrusted)], width: usize) -> Lines {
+    let Some(shifted) = &decision.shift else { return Lines::new() };
+    let words = shifted.in_words(&name_of(ctx, names, shifted.from), &name_of(ctx, names, shifted.to));
+    wrap(&words, width).into_iter().map(|line| vec![span(line, Role::Plain)]).collect()
 }
 
 /// Behind the agents of a fallback.
@@ -357,6 +366,7 @@ mod tests {
             in_flight: 0,
             capacity: None,
             latency: None,
+            failing: 0,
             verdict: *verdict,
         };
         Decision {
@@ -366,6 +376,7 @@ mod tests {
             matched: Vec::new(),
             stage,
             candidates: (1..).zip(verdicts).map(considered).collect(),
+            shift: None,
         }
     }
 

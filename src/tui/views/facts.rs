@@ -1,6 +1,7 @@
 //! Facts of the journal in words.
 
 use crate::domain::agent::card::Interface;
+use crate::domain::agent::shift::{Shift, ShiftCounts, ShiftEvent};
 use crate::domain::cause::Cause;
 use crate::domain::fact::{AgentFact, AttemptFact, JobFact};
 use crate::domain::job::carry::{Carried, CarryContext, CarryHistory};
@@ -10,6 +11,7 @@ use crate::domain::job::task::{CancelMark, TaskState, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::route;
 use crate::domain::route::decision::Considered;
+use crate::domain::route::shift::Went;
 use crate::domain::text::Untrusted;
 use crate::tui::format;
 use crate::tui::theme::{Glyphs, Role};
@@ -110,12 +112,42 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
             let by = if actor.is_empty() { String::new() } else { format!(", by {}", actor.line()) };
             one(format!("back in service{by}"), Role::Ok)
         }
+        AgentFact::ShiftMoved { event, evidence, shift } => {
+            shift_words(*event, *evidence, shift.as_deref(), actor)
+        }
         AgentFact::Drained => one("drained: nothing runs there any more", Role::Ok),
         AgentFact::ViolationCounted { violation } => {
             one(format!("protocol violation: it {violation}"), Role::Warn)
         }
         AgentFact::TextSanitised { count } => one(crate::tui::views::about::sanitised(*count), Role::Warn),
     }
+}
+
+/// What happened to a shift of the agent's work, with the numbers of the step that is over.
+fn shift_words(
+    event: ShiftEvent,
+    evidence: Option<ShiftCounts>,
+    shift: Option<&Shift>,
+    actor: &Untrusted,
+) -> Vec<Span> {
+    let by = if actor.is_empty() { String::new() } else { format!(", by {}", actor.line()) };
+    let (what, role) = match event {
+        ShiftEvent::Began => ("its work begins to go to a successor", Role::Plain),
+        ShiftEvent::Advanced => ("more of its work goes to its successor", Role::Ok),
+        ShiftEvent::Held => ("the shift is held", Role::Plain),
+        ShiftEvent::Resumed => ("the shift goes on", Role::Plain),
+        ShiftEvent::WentBack => ("all of its work comes back", Role::Warn),
+        ShiftEvent::Completed => ("the shift is complete", Role::Ok),
+        ShiftEvent::Ended => ("the shift was ended: the rules decide alone", Role::Plain),
+        ShiftEvent::Restored => ("the shift is as it was, the journal could not be written", Role::Warn),
+    };
+    let share = shift.map(|shift| format!(": {} %, {}", shift.percent(), shift.place())).unwrap_or_default();
+    let why = shift.and_then(|shift| shift.why.as_ref()).map(|why| format!("; {}", why.line()));
+    let before = evidence.filter(|counts| counts.successor.ended() > 0 && why.is_none()).map(|counts| {
+        format!("; before, {}, the agent itself {}", counts.successor.in_words(), counts.legacy.in_words())
+    });
+    let words = format!("{what}{share}{by}{}{}", why.unwrap_or_default(), before.unwrap_or_default());
+    one(words, role)
 }
 
 fn interface_words(interface: &Interface) -> String {
@@ -147,7 +179,13 @@ pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
                 count => format!(", one of {count}"),
             };
             let again = if *retry { "another attempt" } else { "goes" };
-            Some(one(format!("{again}{by}{of}{}", load.unwrap_or_default()), Role::Quiet))
+            let shift = decision.shift.filter(|shift| shift.went.was_shared());
+            let shift = shift.map(|shift| match shift.went {
+                Went::Successor | Went::OnlySuccessor => format!(", shifted: {} %", shift.percent),
+                Went::Legacy | Went::OnlyLegacy => format!(", not shifted: {} % is", shift.percent),
+            });
+            let words = [load, shift].into_iter().flatten().collect::<String>();
+            Some(one(format!("{again}{by}{of}{words}"), Role::Quiet))
         }
         JobFact::Queued { why: WaitReason::Backoff, until: Some(until) } => {
             let pause = format::duration(until.since(line.at));

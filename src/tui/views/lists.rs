@@ -4,7 +4,7 @@ use super::listing::{LARGE, List, Order, Rows};
 use super::task_rows::TaskRows;
 use super::{
     View, agent_rows, candidates, changes, fleet, inbox, metrics, now, problem_rows, problems, pulse, queue,
-    routes, sources, task_rows, tasks, wire,
+    route_rows, routes, sources, task_rows, tasks, wire,
 };
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -22,7 +22,7 @@ impl ListKind {
             Self::Inbox => inbox::WaitingColumn::COLUMNS,
             Self::Problems => problem_rows::ProblemColumn::COLUMNS,
             Self::Queue => queue::QueueColumn::COLUMNS,
-            Self::Routes => routes::RouteColumn::COLUMNS,
+            Self::Routes => route_rows::RouteColumn::COLUMNS,
             Self::Wire => wire::FrameColumn::COLUMNS,
             Self::Sources => sources::SourceColumn::COLUMNS,
             Self::Candidates => candidates::CandidateColumn::COLUMNS,

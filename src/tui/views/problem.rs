@@ -268,6 +268,7 @@ fn of_agent(entry: &JournalEntry) -> Option<Vec<Span>> {
         | AgentFact::HealthChanged { .. }
         | AgentFact::BreakerMoved { .. }
         | AgentFact::ServiceChanged { .. }
+        | AgentFact::ShiftMoved { .. }
         | AgentFact::Drained
         | AgentFact::InterfaceChosen { .. }
         | AgentFact::DialectConfirmed { .. }

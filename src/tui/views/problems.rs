@@ -434,6 +434,7 @@ impl Screen for ProblemsView {
                 Kind::AgentFailing | Kind::SkillFailing | Kind::BreakerOpen => {
                     keys.push((Action::Service, "in/out of service"));
                 }
+                Kind::ShiftBack => keys.push((Action::Service, "the shift")),
                 _ => {}
             }
         }

@@ -11,8 +11,7 @@ use crate::domain::intent::Send;
 use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::route;
 use crate::domain::route::explanation::{Explanation, RuleRow};
-use crate::domain::state::Changed;
-use crate::domain::state::snapshot::Snapshot;
+use crate::domain::time::At;
 use crate::engine::{Answer, Query};
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
@@ -20,18 +19,19 @@ use crate::tui::destination::{Destination, Target};
 use crate::tui::fact_cache::FactCache;
 use crate::tui::format;
 use crate::tui::queries::{Ask, Refresh, Subscription};
-use crate::tui::saved_view::ListKind;
 use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::about::Lines;
 use crate::tui::views::explained;
 use crate::tui::views::frame::{empty, inside};
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{List, Listing};
+use crate::tui::views::route_rows::{RouteColumn, RouteRows};
+use crate::tui::views::rule_stats::RuleStats;
+use crate::tui::views::rules_file::RulesFilePane;
+use crate::tui::views::shift_lines;
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
-use crate::tui::widgets::filter::{Filter, Filtered};
-use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{NOTHING, Row, TableColumn, columns, fixed, flexible};
+use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 
@@ -39,96 +39,6 @@ use crate::tui::widgets::text::TextState;
 const EVERY: Duration = Duration::from_secs(2);
 /// Below this height one pane is shown at a time.
 const LOW: u16 = 18;
-
-/// The rules in order.
-#[derive(Clone, Debug, Default)]
-pub struct RouteRows(Arc<Vec<RuleRow>>);
-
-struct FilterRow<'s>(&'s RuleRow);
-
-impl Filtered for FilterRow<'_> {
-    fn words(&self) -> Vec<String> {
-        ["rule", "matches", "sends-to", "balance"].iter().filter_map(|key| self.value(key)).collect()
-    }
-
-    fn value(&self, key: &str) -> Option<String> {
-        match key {
-            "rule" => Some(explained::printed(&self.0.name)),
-            "matches" => Some(explained::matches_words(self.0)),
-            "sends-to" => Some(explained::sends_to(self.0)),
-            "balance" => Some(self.0.balance.in_words().into()),
-            _ => None,
-        }
-    }
-}
-
-columns! {
-    /// The columns of rules.
-    pub enum RouteColumn {
-        Rule = flexible("RULE", 'R', 8, 10).prefers(14),
-        Matches = flexible("MATCHES", 'M', 14, 9).prefers(24),
-        SendsTo = flexible("SENDS TO", 'S', 12, 8),
-        Balance = fixed("BALANCE", 'B', 16, 3),
-        Running = fixed("RUNNING", 'U', 7, 5).right().highest_first(),
-    }
-}
-
-impl RouteRows {
-    fn rule(&self, key: u32) -> Option<&RuleRow> {
-        self.0.get(key as usize)
-    }
-}
-
-impl Rows for RouteRows {
-    type Key = u32;
-
-    const KIND: ListKind = ListKind::Routes;
-
-    type Column = RouteColumn;
-
-    fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
-        Box::new((0u32..).take(self.0.len()))
-    }
-
-    // The rules are read as a whole.
-    fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
-
-    fn shows(&self, _snapshot: &Snapshot, key: u32, order: &Order) -> bool {
-        let Some(rule) = self.rule(key) else { return false };
-        (!order.faults || rule.shadowed_by.is_some()) && order.filter.passes(&FilterRow(rule))
-    }
-
-    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: RouteColumn) -> SortKey {
-        let Some(rule) = self.rule(key) else { return SortKey::Number(0) };
-        let text = |text: String| SortKey::Text(text.to_lowercase().into());
-        match by {
-            // The first rule that fits decides: their order is that of the configuration.
-            RouteColumn::Rule => SortKey::Number(i64::from(key)),
-            RouteColumn::Matches => text(explained::matches_words(rule)),
-            RouteColumn::SendsTo => text(explained::sends_to(rule)),
-            RouteColumn::Balance => SortKey::Number(rule.balance as i64),
-            RouteColumn::Running => SortKey::Number(i64::from(rule.running)),
-        }
-    }
-
-    fn row(&self, _canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
-        let Some(rule) = self.rule(key) else { return Row::blank() };
-        let never = rule.shadowed_by.is_some();
-        let role = if never { Role::Doubt } else { Role::Plain };
-        Row {
-            mark: if never { span(ctx.glyphs().degraded, Role::Warn) } else { span(" ", Role::Plain) },
-            cells: RouteColumn::cells(|column| match column {
-                RouteColumn::Rule => span(explained::printed(&rule.name), role),
-                RouteColumn::Matches => span(explained::matches_words(rule), role),
-                RouteColumn::SendsTo => span(explained::sends_to(rule), role),
-                RouteColumn::Balance => span(rule.balance.in_words(), Role::Quiet),
-                RouteColumn::Running if rule.running == 0 => span(NOTHING, Role::Quiet),
-                RouteColumn::Running => span(format::count(rule.running as usize), Role::Plain),
-            }),
-            marked: false,
-        }
-    }
-}
 
 /// What is explained.
 #[derive(Debug)]
@@ -144,6 +54,7 @@ enum Subject {
 enum Pane {
     Rules,
     Explain,
+    File,
 }
 
 /// The view.
@@ -157,6 +68,13 @@ pub struct RoutesView {
     subject: Option<Subject>,
     focus: Pane,
     text: TextState,
+    /// A file of rules beside those in force.
+    file: RulesFilePane,
+    file_text: TextState,
+    /// Lines of the panes below the rules, as far as they are wanted.
+    wanted: Wanted,
+    /// When what the rules did was last counted.
+    counted: At,
     full: bool,
     /// An answer has come that was not drawn yet.
     news: bool,
@@ -167,6 +85,16 @@ struct Parts {
     rules: Option<Rect>,
     details: Option<Rect>,
     explain: Option<Rect>,
+    shifts: Option<Rect>,
+    file: Option<Rect>,
+}
+
+/// Lines of panes below the rules, with their titles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Wanted {
+    details: u16,
+    shifts: u16,
+    file: u16,
 }
 
 /// The message of a typed text: a JSON object in front is its metadata and a data part, the rest is its text.
@@ -205,6 +133,10 @@ impl RoutesView {
             subject: None,
             focus: Pane::Rules,
             text: TextState::default(),
+            file: RulesFilePane::default(),
+            file_text: TextState::default(),
+            wanted: Wanted::default(),
+            counted: At::ZERO,
             full: false,
             news: false,
         }
@@ -234,36 +166,58 @@ impl RoutesView {
         self.list.source.rule(self.list.target()?)
     }
 
-    fn parts(&self, area: Rect) -> Parts {
-        let inner = inside(area);
-        let split = |height: u16| {
-            let top = Rect { height: inner.height - height, ..inner };
-            (top, Rect { y: top.bottom(), height, ..inner })
-        };
-        let details = self.list.state.details && !self.list.rows.is_empty();
-        if self.subject.is_none() {
-            let below = if details && inner.height >= 10 { (inner.height / 3).clamp(5, 8) } else { 0 };
-            let (rules, below) = split(below);
-            return Parts { rules: Some(rules), details: (below.height > 0).then_some(below), explain: None };
-        }
-        if self.full || inner.height < LOW {
-            let (rules, explain) = match self.focus {
-                Pane::Rules => (Some(inner), None),
-                Pane::Explain => (None, Some(inner)),
-            };
-            return Parts { rules, details: None, explain };
-        }
-        let rows = u16::try_from(self.list.source.0.len()).unwrap_or(u16::MAX);
-        let rules = (rows.saturating_add(1)).clamp(4, inner.height / 3);
-        let about = if details && inner.height >= 34 { 6 } else { 0 };
-        let (top, explain) = split(inner.height - rules - about);
-        let (rules, below) = (Rect { height: rules, ..top }, Rect { y: top.y + rules, height: about, ..top });
-        Parts { rules: Some(rules), details: (about > 0).then_some(below), explain: Some(explain) }
+    /// Compares the rules in force with those of this file.
+    pub fn compare(&mut self, file: &str) {
+        self.file.compare(file);
+        self.file_text = TextState::default();
+        self.focus = Pane::File;
+        self.news = true;
     }
 
-    /// The text of the explain pane, inside its frame.
-    fn text_area(parts: &Parts, area: Rect) -> Option<Rect> {
-        let pane = parts.explain?;
+    fn parts(&self, area: Rect) -> Parts {
+        let whole = inside(area);
+        let alone = |pane: Pane, at: Pane| (pane == at).then_some(whole);
+        if self.full || (self.subject.is_some() && whole.height < LOW) {
+            let at = self.focus;
+            return Parts {
+                rules: alone(Pane::Rules, at),
+                details: None,
+                explain: alone(Pane::Explain, at),
+                shifts: None,
+                file: alone(Pane::File, at),
+            };
+        }
+        // From below: the file, the shifts, then what is explained.
+        let most = if self.focus == Pane::File { whole.height / 2 } else { whole.height / 3 };
+        let split = |from: Rect, height: u16| {
+            let height = if height + 4 > from.height { 0 } else { height };
+            let top = Rect { height: from.height - height, ..from };
+            let below = Rect { y: top.bottom(), height, ..from };
+            (top, (height > 1).then_some(below))
+        };
+        let (inner, file) = split(whole, self.wanted.file.min(most.max(4)));
+        let (inner, shifts) = split(inner, self.wanted.shifts.min(whole.height / 3));
+        let details = self.list.state.details && !self.list.rows.is_empty();
+        if self.subject.is_none() {
+            let least = if inner.height >= 10 { 5 } else { 0 };
+            let height = self.wanted.details.clamp(least, (inner.height / 2).max(least));
+            let (rules, details) = if details && least > 0 { split(inner, height) } else { (inner, None) };
+            return Parts { rules: Some(rules), details, explain: None, shifts, file };
+        }
+        let rows = u16::try_from(self.list.source.rules.len()).unwrap_or(u16::MAX);
+        let rules = (rows.saturating_add(1)).clamp(4, (inner.height / 3).max(4));
+        let about =
+            if details && inner.height >= 34 { self.wanted.details.clamp(6, inner.height / 4) } else { 0 };
+        let top = Rect { height: inner.height.saturating_sub(inner.height - rules - about), ..inner };
+        let explain = Rect { y: top.bottom(), height: inner.height - top.height, ..inner };
+        let (rules, below) = (Rect { height: rules, ..top }, Rect { y: top.y + rules, height: about, ..top });
+        let details = (about > 0).then_some(below);
+        Parts { rules: Some(rules), details, explain: Some(explain), shifts, file }
+    }
+
+    /// The text of a pane below the rules, inside its frame.
+    fn text_area(pane: Option<Rect>, area: Rect) -> Option<Rect> {
+        let pane = pane?;
         // Alone, its title is that of the view.
         let own_rule = u16::from(pane.y > area.y + 1);
         Some(Rect {
@@ -272,6 +226,57 @@ impl RoutesView {
             width: pane.width.saturating_sub(2),
             height: pane.height.saturating_sub(own_rule),
         })
+    }
+
+    /// The pane with the focus, if it is a text: where it is, and its lines.
+    fn focused_text(&self, ctx: &Context, area: Rect) -> (Rect, Lines) {
+        let parts = self.parts(area);
+        let pane = if self.focus == Pane::File { parts.file } else { parts.explain };
+        let pane = Self::text_area(pane, area).unwrap_or_default();
+        let width = usize::from(pane.width);
+        let lines = match self.focus {
+            Pane::File => self.file.lines(ctx, width),
+            Pane::Rules | Pane::Explain => self.explain_lines(ctx, width),
+        };
+        (pane, lines)
+    }
+
+    fn focused_state(&mut self) -> &mut TextState {
+        if self.focus == Pane::File { &mut self.file_text } else { &mut self.text }
+    }
+
+    /// The pane that follows, among those that are shown.
+    fn next_pane(&self, back: bool) -> Pane {
+        let shown = [
+            (Pane::Rules, true),
+            (Pane::Explain, self.subject.is_some()),
+            (Pane::File, self.file.is_shown()),
+        ];
+        let shown: Vec<Pane> = shown.into_iter().filter(|(_, shown)| *shown).map(|(pane, _)| pane).collect();
+        let at = shown.iter().position(|pane| *pane == self.focus).unwrap_or(0);
+        let step = if back { shown.len() - 1 } else { 1 };
+        shown[(at + step) % shown.len()]
+    }
+
+    /// What stands below the selected rule: all about it, and what it did.
+    fn detail_lines(&self, ctx: &Context, rule: &RuleRow, width: usize) -> Lines {
+        let mut lines = explained::of_rule(rule, width);
+        lines.extend(self.list.source.stats.lines(ctx, &rule.name, width));
+        lines
+    }
+
+    /// Counts what the rules did, now and then; true if that shows something else.
+    fn count(&mut self, ctx: &Context) -> bool {
+        if self.counted != At::ZERO && ctx.now.since(self.counted) < EVERY {
+            return false;
+        }
+        self.counted = ctx.now;
+        let stats = RuleStats::of(&ctx.snapshot, ctx.snapshot.at);
+        if *self.list.source.stats == stats {
+            return false;
+        }
+        self.list.source.stats = Arc::new(stats);
+        true
     }
 
     fn lines(&self, area: Rect) -> usize {
@@ -319,13 +324,16 @@ impl RoutesView {
     }
 
     fn act_on_text(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
-        let pane = Self::text_area(&self.parts(area), area).unwrap_or_default();
-        let lines = self.explain_lines(ctx, usize::from(pane.width));
-        if self.text.act(action, &lines, usize::from(pane.height)) {
+        let (pane, lines) = self.focused_text(ctx, area);
+        if self.focused_state().act(action, &lines, usize::from(pane.height)) {
             return Some(Vec::new());
         }
         match action {
             Action::Back if self.full => self.full = false,
+            Action::Back if self.focus == Pane::File => {
+                self.file.leave();
+                self.focus = Pane::Rules;
+            }
             // The page of a job's decisions is left as it was opened.
             Action::Back if matches!(self.subject, Some(Subject::Message { .. })) => {
                 self.subject = None;
@@ -334,6 +342,33 @@ impl RoutesView {
             _ => return None,
         }
         Some(Vec::new())
+    }
+
+    fn draw_panes(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, parts: &Parts) {
+        let whole = |pane: Rect| Rect { x: area.x, width: area.width, ..pane };
+        if let (Some(pane), Some(rule)) = (parts.details, self.selected()) {
+            let title = span(explained::printed(&rule.name), Role::Title);
+            canvas.rule(whole(pane), pane.y, Edge::Middle, &[title], &[]);
+            let inner = Self::text_area(Some(pane), area).unwrap_or_default();
+            let lines = self.detail_lines(ctx, rule, usize::from(inner.width));
+            text::draw(canvas, inner, &lines, &TextState::default());
+        }
+        if let (Some(pane), Some(inner)) = (parts.shifts, Self::text_area(parts.shifts, area)) {
+            let title = span("work that moves to a successor", Role::Title);
+            let key = span(format!("{} changes", ctx.key(Action::Service)), Role::Quiet);
+            canvas.rule(whole(pane), pane.y, Edge::Middle, &[title], &[key]);
+            let lines = shift_lines::of_fleet(ctx, usize::from(inner.width));
+            text::draw(canvas, inner, &lines, &TextState::default());
+        }
+        if let (Some(pane), Some(inner)) = (parts.file, Self::text_area(parts.file, area)) {
+            if parts.rules.is_some() {
+                let role = if self.focus == Pane::File { Role::Title } else { Role::Quiet };
+                let facts = [span(self.file.facts(), Role::Quiet)];
+                canvas.rule(whole(pane), pane.y, Edge::Middle, &[span(self.file.title(), role)], &facts);
+            }
+            let lines = self.file.lines(ctx, usize::from(inner.width));
+            text::draw(canvas, inner, &lines, &self.file_text);
+        }
     }
 }
 
@@ -349,9 +384,20 @@ impl Screen for RoutesView {
     }
 
     fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
-        let news = std::mem::take(&mut self.news);
+        let news = std::mem::take(&mut self.news) | self.count(ctx);
         if news {
             self.list.rebuild();
+        }
+        let width = usize::from(inside(area).width.saturating_sub(2));
+        let rows = |lines: Lines| u16::try_from(lines.len() + 1).unwrap_or(u16::MAX);
+        let shifts = shift_lines::of_fleet(ctx, width);
+        self.wanted = Wanted {
+            details: self.selected().map_or(0, |rule| rows(self.detail_lines(ctx, rule, width))),
+            shifts: if shifts.is_empty() { 0 } else { rows(shifts) },
+            file: if self.file.is_shown() { rows(self.file.lines(ctx, width)) } else { 0 },
+        };
+        if self.focus == Pane::File && !self.file.is_shown() {
+            self.focus = Pane::Rules;
         }
         let lines = self.lines(area);
         self.list.refresh(&ctx.snapshot, lines) || news
@@ -363,7 +409,7 @@ impl Screen for RoutesView {
         let role =
             |pane| if self.focus == pane && self.subject.is_some() { Role::Title } else { Role::Quiet };
         if let Some(rules) = parts.rules {
-            let count = match self.list.source.0.len() {
+            let count = match self.list.source.rules.len() {
                 1 => "1 rule".to_owned(),
                 count => format!("{} rules", format::count(count)),
             };
@@ -388,24 +434,15 @@ impl Screen for RoutesView {
             } else {
                 self.list.draw(canvas, rules, ctx);
             }
+        } else if parts.file.is_some() {
+            let title = [span(format!("routes › {}", self.file.title()), Role::Title)];
+            canvas.rule(area, area.y, Edge::Top, &title, &[span(self.file.facts(), Role::Quiet)]);
         } else {
             let title = [span(format!("routes › {explain_title}"), Role::Title)];
             canvas.rule(area, area.y, Edge::Top, &title, &explain_facts);
         }
-        if let (Some(pane), Some(rule)) = (parts.details, self.selected()) {
-            let whole = Rect { x: area.x, width: area.width, ..pane };
-            let title = span(explained::printed(&rule.name), Role::Title);
-            canvas.rule(whole, pane.y, Edge::Middle, &[title], &[]);
-            let inner = Rect {
-                x: pane.x + 1,
-                y: pane.y + 1,
-                width: pane.width.saturating_sub(2),
-                height: pane.height - 1,
-            };
-            let lines = explained::of_rule(rule, usize::from(inner.width));
-            text::draw(canvas, inner, &lines, &TextState::default());
-        }
-        if let Some(inner) = Self::text_area(&parts, area) {
+        self.draw_panes(canvas, area, ctx, &parts);
+        if let Some(inner) = Self::text_area(parts.explain, area) {
             if parts.rules.is_some() {
                 let y = inner.y.saturating_sub(1);
                 let title = [span(explain_title, role(Pane::Explain))];
@@ -421,17 +458,29 @@ impl Screen for RoutesView {
             return Some(vec![self.asks()]);
         }
         match action {
-            Action::NextPane | Action::PrevPane if self.subject.is_some() => {
-                self.focus = if self.focus == Pane::Rules { Pane::Explain } else { Pane::Rules };
+            Action::NextPane | Action::PrevPane if self.subject.is_some() || self.file.is_shown() => {
+                self.focus = self.next_pane(action == Action::PrevPane);
                 return Some(Vec::new());
             }
-            Action::FullScreen if self.subject.is_some() => {
+            // Both look only: the journal is read, and nothing is sent.
+            Action::Again | Action::Check if self.file.replay(ctx.now) => {
+                self.focus = Pane::File;
+                self.file_text = TextState::default();
+                self.news = true;
+                return Some(Vec::new());
+            }
+            Action::Again => {
+                let words =
+                    "nothing to replay: the file says what is in force. :routes FILE compares another one";
+                return Some(vec![Step::Say(Role::Quiet, words.into())]);
+            }
+            Action::FullScreen if self.subject.is_some() || self.file.is_shown() => {
                 self.full = !self.full;
                 return Some(Vec::new());
             }
             _ => {}
         }
-        if self.focus == Pane::Explain {
+        if self.focus != Pane::Rules {
             return self.act_on_text(action, ctx, area);
         }
         if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
@@ -444,7 +493,7 @@ impl Screen for RoutesView {
             Action::Open => {
                 let rule = self.selected()?;
                 let title = format!("routes › {}", explained::printed(&rule.name));
-                let lines = explained::of_rule(rule, usize::from(area.width.saturating_sub(4)));
+                let lines = self.detail_lines(ctx, rule, usize::from(area.width.saturating_sub(4)));
                 let page = Destination::RawText { title, lines, target: Target::default() };
                 Some(vec![Step::Open(Box::new(page))])
             }
@@ -461,8 +510,16 @@ impl Screen for RoutesView {
         let asks = if ctx.offers(Action::EditCopy) { Action::EditCopy } else { Action::Explain };
         let mut keys = vec![(asks, "explain a message")];
         if self.subject.is_some() {
-            let other = if self.focus == Pane::Rules { "explanation" } else { "rules" };
-            keys.extend([(Action::NextPane, other), (Action::FullScreen, "full")]);
+            keys.extend([(Action::NextPane, "next pane"), (Action::FullScreen, "full")]);
+        } else if self.file.is_shown() {
+            keys.extend([(Action::NextPane, "next pane"), (Action::FullScreen, "full")]);
+        }
+        if self.file.is_shown() {
+            let again = if ctx.offers(Action::Again) { Action::Again } else { Action::Check };
+            keys.push((again, "replay the past"));
+        }
+        if ctx.offers(Action::Service) {
+            keys.push((Action::Service, "move traffic"));
         }
         if self.focus == Pane::Rules {
             keys.extend([
@@ -483,7 +540,7 @@ impl Screen for RoutesView {
     }
 
     fn in_text(&self) -> bool {
-        self.focus == Pane::Explain
+        self.focus != Pane::Rules
     }
 
     fn list(&self) -> Option<&dyn List> {
@@ -504,6 +561,10 @@ impl Screen for RoutesView {
             self.focus = Pane::Explain;
             return false;
         }
+        if parts.file.is_some_and(|pane| pane.contains((x, y).into())) {
+            self.focus = Pane::File;
+            return false;
+        }
         let Some(rules) = parts.rules.filter(|rules| rules.contains((x, y).into())) else { return false };
         self.focus = Pane::Rules;
         List::click(&mut self.list, rules, y)
@@ -513,6 +574,7 @@ impl Screen for RoutesView {
         match self.focus {
             Pane::Rules => self.list.state.settings.filter.text().to_owned(),
             Pane::Explain => self.text.search.clone(),
+            Pane::File => self.file_text.search.clone(),
         }
     }
 
@@ -521,9 +583,8 @@ impl Screen for RoutesView {
             self.list.state.settings.filter = Filter::parse(text);
             return None;
         }
-        let pane = Self::text_area(&self.parts(area), area).unwrap_or_default();
-        let lines = self.explain_lines(ctx, usize::from(pane.width));
-        Some(self.text.look_for(text, &lines, usize::from(pane.height)))
+        let (pane, lines) = self.focused_text(ctx, area);
+        Some(self.focused_state().look_for(text, &lines, usize::from(pane.height)))
     }
 
     fn queries(&self, ctx: &Context) -> Vec<Subscription> {
@@ -544,16 +605,17 @@ impl Screen for RoutesView {
             }
             None => {}
         }
+        all.extend(self.file.queries());
         all
     }
 
     fn on_answer(&mut self, ask: &Ask, answer: Answer) {
         match (answer, &mut self.subject) {
             (Answer::Explained(rules), _) if ask.query == Query::Explain(None) => {
-                self.news |= self.revision.is_none() || *self.list.source.0 != rules.rules;
+                self.news |= self.revision.is_none() || *self.list.source.rules != rules.rules;
                 self.revision = Some(rules.revision);
                 self.reads += 1;
-                self.list.source = RouteRows(Arc::new(rules.rules));
+                self.list.source.rules = Arc::new(rules.rules);
             }
             (Answer::Explained(answer), Some(Subject::Message { send, explained, .. }))
                 if ask.query == Query::Explain(Some(send.clone())) =>
@@ -564,6 +626,9 @@ impl Screen for RoutesView {
             (answer @ Answer::Facts(_), Some(Subject::Job { facts, .. })) => {
                 self.news = true;
                 facts.take(ask, answer);
+            }
+            (answer @ (Answer::RulesFile(_) | Answer::Replayed(_)), _) => {
+                self.news |= self.file.on_answer(ask, answer);
             }
             _ => {}
         }

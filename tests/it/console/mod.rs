@@ -14,6 +14,7 @@ mod read_only;
 mod routed;
 mod scene;
 mod screens;
+mod shifted;
 mod sizes;
 
 use std::sync::Arc;
@@ -140,6 +141,12 @@ impl Console {
             Query::Plan(acts) => Answer::Planned(Box::new(self.scene.plan(self.now, acts))),
             Query::Drill(agents) => Answer::Drilled(Box::new(self.scene.drill(self.now, agents))),
             Query::Kill { .. } => Answer::Killed,
+            Query::RulesFile { file } => Answer::RulesFile(Box::new(routed::rules_file(file.as_deref()))),
+            Query::Replay { after, .. } => {
+                let mut agents = self.scene.state.agents().iter().map(|(_, agent)| agent.id);
+                let agents = [agents.next().unwrap(), agents.next().unwrap()];
+                Answer::Replayed(Box::new(routed::replayed(*after, agents)))
+            }
             Query::Outputs { .. } | Query::ReadTask { .. } => unreachable!("no screen asks for {query:?}"),
         }
     }

@@ -14,6 +14,8 @@ use quarterdeck::domain::job::plan::{Plan, WaitReason};
 use quarterdeck::domain::route::balance::Balance;
 use quarterdeck::domain::route::condition::{Condition, DataPath, DataTest, Field};
 use quarterdeck::domain::route::decision::{Considered, Decision, Obstacle, Verdict};
+use quarterdeck::domain::route::difference::{RulesFile, differences};
+use quarterdeck::domain::route::replay::{Changes, Goes, Replay, ReplayPage, Way};
 use quarterdeck::domain::route::{Backoff, Retry, Rule, Rules, Selector, Target};
 use quarterdeck::tui::cmd::Cmd;
 
@@ -58,6 +60,36 @@ pub(super) fn rules() -> Rules {
     Rules { revision: 0x5f3a_9c01, rules: rules.into_iter().map(Arc::new).collect() }
 }
 
+/// What a file of rules would change: nothing, or the balance of one rule.
+pub(super) fn rules_file(file: Option<&str>) -> RulesFile {
+    let mut changed = rules();
+    if file.is_some() {
+        changed.revision += 1;
+        let eu = Rule { balance: Balance::LowestLatency, ..(*changed.rules[1]).clone() };
+        changed.rules[1] = Arc::new(eu);
+    }
+    RulesFile {
+        file: file.unwrap_or("/etc/quarterdeck.toml").into(),
+        fault: None,
+        revision: changed.revision,
+        differences: differences(&rules(), &changed),
+    }
+}
+
+/// Two pages of the past.
+pub(super) fn replayed(after: Option<u64>, agents: [AgentId; 2]) -> ReplayPage {
+    let changes = Changes { same: 25_000, by_chance: 40, elsewhere: 15, waits: 0, nowhere: 4 };
+    let ways = vec![
+        Way { from: Goes::To(agents[0]), to: Goes::To(agents[1]), jobs: 15 },
+        Way { from: Goes::To(agents[0]), to: Goes::Nowhere, jobs: 4 },
+    ];
+    let replay = Replay { changes, ways, by_name: 7, unrecorded: 2, ..Replay::default() };
+    match after {
+        None => ReplayPage { replay, next: Some(7), percent: 50 },
+        Some(_) => ReplayPage { replay, next: None, percent: 100 },
+    }
+}
+
 /// The decision that sent a job to its first agent, at which two others were considered.
 pub(super) fn decision(taken: AgentId, behind: AgentId, out: AgentId) -> Decision {
     let one = |agent, verdict| Considered {
@@ -67,6 +99,7 @@ pub(super) fn decision(taken: AgentId, behind: AgentId, out: AgentId) -> Decisio
         in_flight: 3,
         capacity: Some(30),
         latency: Some(Duration::from_millis(900)),
+        failing: 0,
         verdict,
     };
     Decision {
@@ -86,6 +119,7 @@ pub(super) fn decision(taken: AgentId, behind: AgentId, out: AgentId) -> Decisio
                 ..one(out, Verdict::Out(Obstacle::Health(Health::Down)))
             },
         ],
+        shift: None,
     }
 }
 

@@ -5,6 +5,8 @@
 
 use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::agent::service::ServiceChange;
+use quarterdeck::domain::agent::shift::ShiftChange;
+use quarterdeck::domain::id::AgentId;
 use quarterdeck::domain::input::Reply;
 use quarterdeck::domain::intent::Refusal;
 use quarterdeck::domain::job::task::CancelMark;
@@ -39,6 +41,8 @@ enum Mark {
     Breaker(Option<Untrusted>),
     Cancel(Option<CancelMark>),
     Kept(bool),
+    /// To whom the work goes: how far a shift is changes on its own.
+    Shift(Option<AgentId>),
 }
 
 /// The disk, and what was confirmed to operators.
@@ -86,6 +90,7 @@ fn same_subject(a: &Intent, b: &Intent) -> bool {
     match (a, b) {
         (Intent::OnProblem { number: a, .. }, Intent::OnProblem { number: b, .. }) => a == b,
         (Intent::Breaker { agent: a, .. }, Intent::Breaker { agent: b, .. }) => a == b,
+        (Intent::Shift { agent: a, .. }, Intent::Shift { agent: b, .. }) => a == b,
         (
             Intent::Cancel { attempt: a, .. } | Intent::CancelWithDelegated { attempt: a, .. },
             Intent::Cancel { attempt: b, .. } | Intent::CancelWithDelegated { attempt: b, .. },
@@ -112,6 +117,10 @@ fn mark(state: &State, intent: &Intent) -> Option<Mark> {
         Intent::Cancel { attempt, .. } | Intent::CancelWithDelegated { attempt, .. } => {
             let task = state.attempt(state.attempt_key(*attempt)?)?.task.as_ref()?;
             (!task.is_over()).then_some(Mark::Cancel(task.cancel))
+        }
+        Intent::Shift { agent, .. } => {
+            let agent = state.agent(state.agent_key(*agent)?)?;
+            Some(Mark::Shift(agent.shift.as_ref().map(|shift| shift.terms.to)))
         }
         Intent::RemoveAgent { agent, .. } => {
             let agent = state.agent(state.agent_key(*agent)?)?;
@@ -339,6 +348,18 @@ impl World {
             1 => Some(BreakerState::Closed),
             _ => None,
         };
+        if self.disk.seed.below(3) == 0 {
+            let successor = agents[self.disk.seed.below(agents.len() as u64) as usize];
+            let agent = agents[self.disk.seed.below(2).min(agents.len() as u64 - 1) as usize];
+            let change = match self.disk.seed.below(6) {
+                0 => ShiftChange::Hold,
+                1 => ShiftChange::Resume,
+                2 => ShiftChange::Back,
+                3 => ShiftChange::End,
+                _ => ShiftChange::Begin(routing::terms(successor)),
+            };
+            return self.submit(Intent::Shift { agent, change, why: None, by });
+        }
         if pick == 7 {
             let (problem, attempt) = (None, None);
             return self.submit(Intent::Note {

@@ -14,6 +14,7 @@ use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::agent::breaker::{BreakerRules, BreakerState};
 use quarterdeck::domain::agent::card::{Card, Dialect, FetchedCard, Offer, Peer};
 use quarterdeck::domain::agent::replicas::ReplicaKey;
+use quarterdeck::domain::agent::shift::ShiftChange;
 use quarterdeck::domain::agent::version::Minimum;
 use quarterdeck::domain::agent::{Agent, AgentSpec, Source};
 use quarterdeck::domain::apply::apply;
@@ -802,6 +803,18 @@ impl World {
             3 if self.seed.below(3) == 0 => {
                 let place = self.seed.below(AGENTS as u64);
                 Intent::AddAgent { url: format!("http://toy-{place}").into(), by: "sam".into() }
+            }
+            4 if agents.len() > 1 && self.seed.below(4) == 0 => {
+                let of = |place: u64| agents[place as usize % agents.len()];
+                let place = self.seed.below(AGENTS as u64);
+                let change = match self.seed.below(6) {
+                    0 => ShiftChange::Hold,
+                    1 => ShiftChange::Resume,
+                    2 => ShiftChange::Back,
+                    3 => ShiftChange::End,
+                    _ => ShiftChange::Begin(routing::terms(of(place + 1))),
+                };
+                Intent::Shift { agent: of(place), change, why: None, by: "sam".into() }
             }
             4 if !agents.is_empty() && self.seed.below(3) == 0 => {
                 let agent = agents[self.seed.below(agents.len() as u64) as usize];

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quarterdeck::domain::agent::card::Skill;
+use quarterdeck::domain::agent::shift::ShiftTerms;
 use quarterdeck::domain::fact::{Fact, JobFact, Owner};
-use quarterdeck::domain::id::{AttemptId, JobId, MessageId, Rng};
+use quarterdeck::domain::id::{AgentId, AttemptId, JobId, MessageId, Rng};
 use quarterdeck::domain::intent::{Intent, Send};
 use quarterdeck::domain::job::carry::{Carried, Carry, CarryContext, CarryHistory, compose};
 use quarterdeck::domain::job::message::{Message, Part};
@@ -83,7 +84,32 @@ pub(super) fn carry(seed: &mut Rng) -> Carry {
     Carry { context: contexts[one(3)], history: histories[one(3)] }
 }
 
+/// A shift whose steps are over soon, and that goes back now and then.
+pub(super) fn terms(successor: AgentId) -> ShiftTerms {
+    ShiftTerms {
+        steps: vec![20, 50, 100],
+        time: Duration::from_secs(5),
+        jobs: 2,
+        ok_limit: 40,
+        ..ShiftTerms::to(successor)
+    }
+}
+
 impl World {
+    /// The successor of each shift has its share of what both could take, to half a job.
+    pub(super) fn check_shares(&self) {
+        for (_, agent) in self.core.state().agents().iter() {
+            let Some(shift) = &agent.shift else { continue };
+            let (given, decided, percent) =
+                (shift.counts.given, shift.counts.decided, u64::from(shift.percent()));
+            assert!(
+                (given * 100).abs_diff(decided * percent) <= 50,
+                "{} got {given} of {decided}: {shift:?}",
+                agent.name
+            );
+        }
+    }
+
     /// A message reaches an agent: work of its job that may not be done twice has ended wherever it was begun before.
     pub(super) fn check_begun(&self, message: &Message) {
         let Some(job) = &message.hints.job else { return };
@@ -163,6 +189,7 @@ impl World {
     /// At most one attempt of a job is alive, unless it was raced or hedged; only what may be done twice is hedged. Where
     /// work may be done twice, one whose outcome is unknown may be followed by another one.
     pub(super) fn check_jobs(&self) {
+        self.check_shares();
         let state = self.core.state();
         for (key, job) in state.jobs().iter().filter(|(_, job)| job.origin == Origin::Sent) {
             // One that came back after it was given up is being canceled.

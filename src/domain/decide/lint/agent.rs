@@ -1,6 +1,7 @@
 //! Findings about a single agent.
 
 use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::shift::ShiftStage;
 use crate::domain::agent::{Agent, Health};
 use crate::domain::cause::Cause;
 use crate::domain::decide::lint::{Finding, groups};
@@ -22,6 +23,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::AgentDegraded,
     Kind::AgentFlapping,
     Kind::BreakerOpen,
+    Kind::ShiftBack,
     Kind::OverCapacity,
     Kind::NotSpoken,
     Kind::CardChanged,
@@ -44,6 +46,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
         !matches!(finding.kind, Kind::AgentDown | Kind::AgentFrozen)
             || groups::covering_problem(turn, key).is_none()
     }));
+    found.extend(shift(turn, agent));
     if let Some(live) = live {
         found.extend(evidence_of(turn, key, agent, live));
     }
@@ -105,6 +108,24 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
 }
 
 /// The finding about whether the agent can be reached.
+/// Work of the agent was moving to a successor, and came back because of the numbers.
+fn shift(turn: &Turn, agent: &Agent) -> Option<Finding> {
+    let shift = agent.shift.as_ref().filter(|shift| shift.stage == ShiftStage::Back)?;
+    let why = shift.why.as_ref()?;
+    let to = turn.state().agent_key(shift.terms.to).and_then(|key| turn.state().agent(key));
+    let to = to.map_or_else(|| "its successor".to_owned(), |to| to.name.line().into_string());
+    let (first, name) = (shift.terms.steps.first().copied().unwrap_or(100), agent.name.line());
+    Some(Finding {
+        kind: Kind::ShiftBack,
+        text: format!("its work went back from {to}: {}", why.line()),
+        next: format!(
+            "look at the failed tasks of {to}; `quarterdeck route shift {name} --resume` begins again at {first} %, \
+             and --end ends the shift: the rules then decide alone"
+        )
+        .into(),
+    })
+}
+
 fn health(agent: &Agent) -> Option<Finding> {
     let cause = agent.cause.as_deref();
     let kind = match (agent.health, cause) {

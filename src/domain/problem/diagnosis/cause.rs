@@ -178,6 +178,7 @@ fn by_kind(snapshot: &Snapshot, problem: &Problem, agent: Option<&Agent>) -> Opt
         Kind::ProtocolBroken | Kind::HostileText => {
             Cause::new(Surely, "the agent, or content that it passes on")
         }
+        Kind::ShiftBack => Cause::new(Surely, "the results of its successor; the numbers are in the text"),
         Kind::StreamSilent => Cause::new(Perhaps, "a proxy that buffers events, or the agent"),
         _ => return None,
     })

@@ -118,7 +118,8 @@ pub fn counted_from(problem: &Problem) -> At {
 
 /// True if the problem harms work while it lasts; others are informative.
 fn hurts(kind: Kind) -> bool {
-    kind.severity() > Severity::Info && !matches!(kind, Kind::CertificateEnds | Kind::AgentNameConfusable)
+    kind.severity() > Severity::Info
+        && !matches!(kind, Kind::CertificateEnds | Kind::AgentNameConfusable | Kind::ShiftBack)
 }
 
 /// The agents that a problem is about now.
