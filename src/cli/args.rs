@@ -127,7 +127,9 @@ pub enum Command {
     /// List the jobs that wait for an agent, and those that were given up.
     Queue,
     /// Hold an agent's breaker open or closed, or return it to automatic.
-    Breaker(Breaker),
+    Breaker(super::breaker::Breaker),
+    /// Show who did what, verify that no record of it was changed, or export it.
+    Audit(super::audit::Audit),
     /// Record a note for the next operator.
     Note(Note),
     /// Summarize open problems, actions and notes for the next shift.
@@ -270,6 +272,9 @@ pub struct Agents {
     /// Remove an agent that was added permanently; may be repeated.
     #[arg(long, value_name = "NAME|URL")]
     pub remove: Vec<String>,
+    /// Reason for --remove, recorded in the audit.
+    #[arg(long, value_name = "TEXT", requires = "remove")]
+    pub why: Option<String>,
     #[command(flatten)]
     pub login: Login,
     /// Maximum time for the round of probes.
@@ -599,17 +604,6 @@ pub enum ProblemsCommand {
 fn problem_number(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix("p-").unwrap_or(text);
     number.parse().map_err(|_| "write the number as shown by `quarterdeck problems`, such as p-17".into())
-}
-
-/// `breaker`
-#[derive(Args, Debug)]
-pub struct Breaker {
-    /// The agent's name in the fleet.
-    #[arg(value_name = "NAME")]
-    pub agent: String,
-    /// open: send nothing to the agent; close: send everything; auto: let the breaker decide.
-    #[arg(value_name = "open|close|auto", value_parser = ["open", "close", "auto"])]
-    pub to: String,
 }
 
 /// `note`

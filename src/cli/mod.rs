@@ -2,8 +2,9 @@
 
 pub mod agents;
 pub mod args;
+pub mod audit;
 pub mod batch;
-mod breaker;
+pub mod breaker;
 mod card;
 mod config;
 mod console;
@@ -118,6 +119,7 @@ async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Resu
         Some(Command::Drain(args)) => drain::run(global, *args, out).await,
         Some(Command::Queue) => queue::run(global, out).await,
         Some(Command::Breaker(args)) => breaker::run(global, args, out).await,
+        Some(Command::Audit(args)) => audit::run(global, args, out).await,
         Some(Command::Note(args)) => handover::note(global, args, out).await,
         Some(Command::Handover(args)) => handover::run(global, args, out).await,
         Some(Command::Open { reference }) => {

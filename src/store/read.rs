@@ -25,8 +25,8 @@ use crate::protocol::json::Object;
 /// Reads the journal and the rows of a folder.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
-    file: PathBuf,
+    pub(in crate::store) connection: Connection,
+    pub(in crate::store) file: PathBuf,
     blobs: Blobs,
 }
 
@@ -74,6 +74,14 @@ impl Reader {
             return Ok(None);
         }
         Ok(Some(Self { connection, file, blobs: Blobs::new(dir) }))
+    }
+
+    /// Another reader of the same journal, for work that takes long.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn another(&self) -> Result<Option<Self>, StoreError> {
+        Self::open(self.file.parent().unwrap_or(&self.file))
     }
 
     fn damaged(&self, what: String) -> StoreError {
@@ -306,7 +314,7 @@ pub fn outputs_of(
     outputs
 }
 
-fn owner_of(key: &[u8]) -> Option<Owner> {
+pub(super) fn owner_of(key: &[u8]) -> Option<Owner> {
     let Some((kind, id)) = key.split_first() else { return Some(Owner::Fleet) };
     let id = Uuid::from_slice(id).ok()?;
     match kind {

@@ -136,6 +136,8 @@ impl Console {
             Query::Explain(send) => {
                 Answer::Explained(Box::new(self.scene.explain(self.now, send.as_deref())))
             }
+            Query::Audit { filter, .. } => Answer::Audit(screens::audit(&self.scene, filter)),
+            Query::VerifyAudit { .. } => Answer::AuditVerified(Box::new(screens::verified())),
             Query::Outputs { .. } | Query::ReadTask { .. } => unreachable!("no screen asks for {query:?}"),
         }
     }

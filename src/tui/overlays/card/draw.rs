@@ -92,6 +92,14 @@ impl Card {
                 span(" leave it", Role::Plain),
             ];
         }
+        if self.explains {
+            return vec![
+                span("enter", Role::Key),
+                span(" back to the card   ", Role::Plain),
+                span("esc", Role::Key),
+                span(" leave it", Role::Plain),
+            ];
+        }
         let lit = |on: bool| if on { Role::Accent } else { Role::Plain };
         let does = if matches!(self.about, About::Quit) { " quit" } else { " do it" };
         let stays = if matches!(self.about, About::Quit) { " stay" } else { " leave it" };
@@ -104,6 +112,10 @@ impl Card {
         if !matches!(self.about, About::Quit) {
             line.push(span("   c", Role::Key));
             line.push(span(" copy as command", Role::Plain));
+        }
+        if self.takes_reason() {
+            line.push(span("   w", Role::Key));
+            line.push(span(" why", Role::Plain));
         }
         if matches!(self.about, About::Answer(_)) {
             line.push(span("   w", Role::Key));
@@ -160,6 +172,10 @@ impl Card {
             lines.push((9, Line::Field(format!("type {count} to do it"), self.number.clone(), number)));
             let why = if ctx.info.protect { "reason (required)" } else { "why" };
             lines.push((9, Line::Field(why.into(), self.why.clone(), !number)));
+        }
+        if !self.is_bulk() && (self.explains || !self.why.text().is_empty()) {
+            lines.push((1, Line::Text(Vec::new())));
+            lines.push((9, Line::Field("why".into(), self.why.clone(), self.explains)));
         }
         let plain = |line, role| Line::Text(vec![span(line, role)]);
         lines.push((4, Line::Rule("what will happen")));

@@ -83,6 +83,8 @@ pub struct Card {
     number: Field,
     why: Field,
     typing: Typing,
+    /// True while the reason of a card about one thing is typed.
+    explains: bool,
     /// The agent that a new attempt goes to.
     pick: Pick,
     complaint: Option<String>,
@@ -150,6 +152,7 @@ impl Card {
             number: Field::default(),
             why: Field::default(),
             typing: Typing::Number,
+            explains: false,
             pick: Pick::default(),
             complaint: None,
         }
@@ -168,6 +171,11 @@ impl Card {
     /// The key hint in the last border.
     pub fn hint(&self) -> &'static str {
         if matches!(self.about, About::Quit) { "esc stay" } else { "esc leave it" }
+    }
+
+    /// True if its acts take a reason.
+    fn takes_reason(&self) -> bool {
+        matches!(self.about, About::Cancel | About::Again(_))
     }
 
     fn is_bulk(&self) -> bool {
@@ -229,7 +237,7 @@ impl Card {
             self.pick.field.insert(text.trim());
             return true;
         }
-        if self.is_bulk() && self.typing == Typing::Why {
+        if self.explains || self.is_bulk() && self.typing == Typing::Why {
             self.why.insert(text);
             return true;
         }
@@ -259,6 +267,13 @@ impl Card {
         if self.is_bulk() {
             return self.bulk_key(chord, ctx);
         }
+        if self.explains {
+            self.explains = !matches!(chord.code, KeyCode::Enter | KeyCode::Tab);
+            if self.explains {
+                self.why.key(chord);
+            }
+            return KeyOutcome::Stays(Vec::new());
+        }
         match chord.code {
             KeyCode::Char('y') if !chord.ctrl => self.act(ctx),
             KeyCode::Char('q') if matches!(self.about, About::Quit) => KeyOutcome::Closes(Vec::new()),
@@ -274,6 +289,10 @@ impl Card {
                 Some(subject) => KeyOutcome::Closes(vec![Step::AnswerInWords(subject.key)]),
                 None => KeyOutcome::Closes(Vec::new()),
             },
+            KeyCode::Char('w') if self.takes_reason() && !chord.ctrl => {
+                self.explains = true;
+                KeyOutcome::Stays(Vec::new())
+            }
             KeyCode::Char(digit @ '1'..='9') if !chord.ctrl => {
                 let at = usize::try_from(u32::from(digit) - u32::from('1')).unwrap_or(0);
                 if at < self.choices(ctx).len() {
@@ -423,6 +442,10 @@ impl Card {
                     attempt.task.as_ref().map_or_else(|| "the message".to_owned(), |task| task.id.short());
                 let mut intents = self.intents(ctx, attempt);
                 let words = self.words(ctx, &id);
+                if ready.len() > 1 {
+                    return (!intents.is_empty())
+                        .then(|| Step::Cmd(Cmd::SubmitOneOf(ready.len(), intents, words)));
+                }
                 let last = intents.pop()?;
                 Some(Step::Cmd(if intents.is_empty() {
                     Cmd::Submit(last, words)
