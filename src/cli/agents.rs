@@ -111,6 +111,7 @@ pub fn document(snapshot: &Snapshot, urls: &[String]) -> Value {
 /// Adds and removes for good.
 async fn change(setup: &Setup, session: &Session, args: &Agents, out: &mut Printer) -> Result<(), Failure> {
     let by = Untrusted::from(setup.config.operator.as_str());
+    let why = || args.why.as_deref().map(Untrusted::from);
     for url in &args.add {
         let intent = Intent::AddAgent { url: url.as_str().into(), by: by.clone() };
         session.handle.submit(intent).await.map_err(|refusal| Failure::from_refusal(&refusal))?;
@@ -128,7 +129,7 @@ async fn change(setup: &Setup, session: &Session, args: &Agents, out: &mut Print
             let failure = Failure::usage(format!("there is no agent {wanted:?} in the fleet"));
             return Err(failure.hint("quarterdeck agents names them"));
         };
-        let intent = Intent::RemoveAgent { agent: agent.id, by: by.clone() };
+        let intent = Intent::RemoveAgent { agent: agent.id, why: why(), by: by.clone() };
         session.handle.submit(intent).await.map_err(|refusal| Failure::from_refusal(&refusal))?;
         out.warn(format!("{} is no longer in the operator's list", Untrusted::from(wanted.as_str())));
     }

@@ -130,7 +130,9 @@ pub enum Command {
     /// List the jobs that wait for an agent, and those that were given up; try one of these again.
     Queue(Queue),
     /// Hold an agent's breaker open or closed, or return it to automatic.
-    Breaker(Breaker),
+    Breaker(super::breaker::Breaker),
+    /// Show who did what, verify that no record of it was changed, or export it.
+    Audit(super::audit::Audit),
     /// Record a note for the next operator.
     Note(Note),
     /// Summarize open problems, actions and notes for the next shift.
@@ -273,6 +275,9 @@ pub struct Agents {
     /// Remove an agent that was added permanently; may be repeated.
     #[arg(long, value_name = "NAME|URL")]
     pub remove: Vec<String>,
+    /// Reason for --remove, recorded in the audit.
+    #[arg(long, value_name = "TEXT", requires = "remove")]
+    pub why: Option<String>,
     #[command(flatten)]
     pub login: Login,
     /// Maximum time for the round of probes.
@@ -611,17 +616,6 @@ pub enum ProblemsCommand {
 pub(super) fn problem_number(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix("p-").unwrap_or(text);
     number.parse().map_err(|_| "write the number as shown by `quarterdeck problems`, such as p-17".into())
-}
-
-/// `breaker`
-#[derive(Args, Debug)]
-pub struct Breaker {
-    /// The agent's name in the fleet.
-    #[arg(value_name = "NAME")]
-    pub agent: String,
-    /// open: send nothing to the agent; close: send everything; auto: let the breaker decide.
-    #[arg(value_name = "open|close|auto", value_parser = ["open", "close", "auto"])]
-    pub to: String,
 }
 
 /// `note`

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::args::{Breaker, Global, Login};
+use clap::Args;
+
+use super::args::{Global, Login};
 use super::output::{Failure, Printer};
 use super::session::{Session, Setup};
 use crate::config::nearest;
@@ -10,9 +12,24 @@ use crate::domain::agent::breaker::BreakerState;
 use crate::domain::intent::Intent;
 use crate::domain::text::Untrusted;
 
+/// `breaker`
+#[derive(Args, Debug)]
+pub struct Breaker {
+    /// The agent's name in the fleet.
+    #[arg(value_name = "NAME")]
+    pub agent: String,
+    /// open: send nothing to the agent; close: send everything; auto: let the breaker decide.
+    #[arg(value_name = "open|close|auto", value_parser = ["open", "close", "auto"])]
+    pub to: String,
+    /// Reason, recorded in the audit.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+}
+
 pub(super) async fn run(global: &Global, args: Breaker, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?.of_open_tasks();
     let by = Untrusted::from(setup.config.operator.as_str());
+    let why = args.why.as_deref().map(Untrusted::from);
     let session = Session::open(&setup, &[], &Login::default(), false).await?;
     let snapshot = session.handle.snapshot();
     let listed = || snapshot.agents.iter().filter(|(_, row)| row.listed);
@@ -24,7 +41,7 @@ pub(super) async fn run(global: &Global, args: Breaker, out: &mut Printer) -> Re
     };
     let done = match named {
         Some(agent) => {
-            let done = session.handle.submit(Intent::Breaker { agent, to, by }).await;
+            let done = session.handle.submit(Intent::Breaker { agent, to, why, by }).await;
             done.map(|_| ()).map_err(|refusal| Failure::from_refusal(&refusal))
         }
         None => {

@@ -49,7 +49,7 @@ impl Opening {
             card_url(url)?;
         }
         needs_terminal()?;
-        let setup = Arc::new(Setup::load(global)?);
+        let setup = Arc::new(Setup::load(global)?.of_console());
         let log = super::log_to_file(&setup.dir, global.debug);
         let settings = Appearance::of(&setup);
         let fleet = Untrusted::from(setup.name.as_str()).line();
@@ -142,7 +142,7 @@ pub(super) async fn demo(
 ) -> Result<ExitCode, Failure> {
     needs_terminal()?;
     crate::shutdown::watch_terminal().map_err(no_terminal)?;
-    let mut setup = Setup::load(global)?;
+    let mut setup = Setup::load(global)?.of_console();
     setup.name = match args.agents {
         Some(_) => "demo".into(),
         None => {

@@ -2,8 +2,9 @@
 
 pub mod agents;
 pub mod args;
+pub mod audit;
 pub mod batch;
-mod breaker;
+pub mod breaker;
 pub mod bulk;
 mod cancel;
 mod card;
@@ -125,6 +126,7 @@ async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Resu
         Some(Command::Drill(args)) => drill::run(global, *args, out).await,
         Some(Command::Queue(args)) => queue::run(global, args, out).await,
         Some(Command::Breaker(args)) => breaker::run(global, args, out).await,
+        Some(Command::Audit(args)) => audit::run(global, args, out).await,
         Some(Command::Note(args)) => handover::note(global, args, out).await,
         Some(Command::Handover(args)) => handover::run(global, args, out).await,
         Some(Command::Open { reference }) => {

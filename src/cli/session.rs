@@ -16,6 +16,7 @@ use crate::config::secret::SecretRef;
 use crate::config::{self, Config, Credentials, Fleet};
 use crate::domain::agent::card::Dialect;
 use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
+use crate::domain::audit::Surface;
 use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::fleet::source::SourceHealth;
 use crate::domain::id::AgentKey;
@@ -54,6 +55,8 @@ pub struct Setup {
     pub dir: PathBuf,
     /// The console or the command refuses everything that acts. The engine that it carries does not: others may join it.
     pub read_only: bool,
+    /// What acts through it.
+    pub surface: Surface,
     /// The flags a command needs to reach the same fleet, ` --fleet prod-eu`; empty for the default one.
     pub flags: String,
     /// The tasks to load from a running engine.
@@ -61,6 +64,12 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// The same, for the console.
+    #[must_use]
+    pub fn of_console(self) -> Self {
+        Self { surface: Surface::Console, ..self }
+    }
+
     /// The same, without ended tasks.
     #[must_use]
     pub fn of_open_tasks(self) -> Self {
@@ -98,7 +107,8 @@ impl Setup {
         };
         let flags = flags(global);
         let (config, read_only) = (Arc::new(config), global.read_only);
-        Ok(Self { config, name, fleet, dir, read_only, flags, tasks: Tasks::All })
+        let surface = Surface::Cli;
+        Ok(Self { config, name, fleet, dir, read_only, surface, flags, tasks: Tasks::All })
     }
 
     /// The rules for the core.
@@ -110,6 +120,8 @@ impl Setup {
             probes_per_host: self.config.watch.probes_per_host,
             keep: self.config.keep.time,
             keep_bytes: self.config.keep.bytes,
+            keep_audit: self.config.keep.audit,
+            protect: self.fleet.protect,
             breaker: self.config.breaker.clone(),
             problems: self.config.problems.clone(),
             // Only an engine with a webhook notifies.
@@ -152,7 +164,8 @@ impl Setup {
     }
 
     /// A handle as this console or command uses it.
-    fn surface(&self, handle: Handle) -> Handle {
+    fn in_use(&self, handle: Handle) -> Handle {
+        let handle = handle.through(self.surface);
         if self.read_only { handle.watching_only() } else { handle }
     }
 
@@ -254,7 +267,7 @@ impl Session {
         match remote::join(&holder.socket, setup.tasks).await {
             Ok((handle, hello)) => {
                 tracing::debug!(pid = holder.pid, lasting = holder.lasting, "joined an engine");
-                let handle = setup.surface(handle.acting_as(&setup.config.operator));
+                let handle = setup.in_use(handle.acting_as(&setup.config.operator));
                 Ok(Some(Self { handle, hello, own: None }))
             }
             Err(JoinError::Absent) => Ok(None),
@@ -334,7 +347,7 @@ impl Session {
         let listening = socket::listen(&setup.dir, handle.clone(), hello.clone())
             .map_err(|error| Failure::internal(format!("the control socket cannot be made: {error}")))?;
         Ok(Self {
-            handle: setup.surface(handle),
+            handle: setup.in_use(handle),
             hello,
             own: Some(OwnEngine { engine, listening: Some(listening), registry: None }),
         })
@@ -371,7 +384,7 @@ impl Session {
         })
         .map_err(|error| store_failure(&error))?;
         Ok(Self {
-            handle: setup.surface(engine.handle()),
+            handle: setup.in_use(engine.handle()),
             hello: setup.hello(false),
             own: Some(OwnEngine { engine, listening: None, registry: None }),
         })

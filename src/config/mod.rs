@@ -104,6 +104,8 @@ pub struct Retention {
     pub time: Duration,
     /// The maximum number of bytes kept.
     pub bytes: u64,
+    /// Records of the audit are kept this long.
+    pub audit: Duration,
 }
 
 /// `[fleet.NAME]`

@@ -32,12 +32,17 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn keep(&mut self, table: &DeTable<'a>) -> Retention {
-        self.only(table, "keep", &["time", "bytes"]);
-        let time = Duration::from_secs(30 * 24 * 3600);
-        Retention {
-            time: self.text_setting(table, "keep", "time", time, units::duration, |time| {
+        self.only(table, "keep", &["time", "bytes", "audit"]);
+        let mut time = |key: &str, default: Duration| {
+            self.text_setting(table, "keep", key, default, units::duration, |time| {
                 units::show_duration(*time)
-            }),
+            })
+        };
+        let usual = Rules::default();
+        let (ended, audit) = (time("time", usual.keep), time("audit", usual.keep_audit));
+        Retention {
+            time: ended,
+            audit,
             bytes: self
                 .text_setting(table, "keep", "bytes", 2 << 30, units::bytes, |size| units::show_bytes(*size)),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::agent::AgentSpec;
 use crate::domain::agent::breaker::BreakerRules;
 use crate::domain::agent::version::Minimum;
+use crate::domain::audit::Submitter;
 use crate::domain::call::Outcome;
 use crate::domain::fleet::source::{SourceReport, SourceSpec};
 use crate::domain::id::{CallId, JobId};
@@ -39,8 +40,8 @@ pub enum Input {
         ticket: u64,
         /// The intent.
         intent: Intent,
-        /// The operator, if it is not the engine's own.
-        by: Option<Untrusted>,
+        /// Who submits it; `None` for the engine's own process.
+        by: Option<Submitter>,
     },
     /// The outcome of a call.
     Outcome {
@@ -141,6 +142,10 @@ pub struct Rules {
     pub keep: Duration,
     /// The maximum number of bytes kept.
     pub keep_bytes: u64,
+    /// Records of the audit are kept this long.
+    pub keep_audit: Duration,
+    /// True for a protected fleet: acts that take work away from an agent, and acts on several tasks at once, need a reason.
+    pub protect: bool,
     /// Agents that only sources named are kept this long after they left, unless something else of them is kept.
     pub keep_departed: Duration,
     /// When breakers open.
@@ -171,6 +176,8 @@ impl Default for Rules {
             stalled_after: Duration::from_secs(15),
             keep: Duration::from_secs(30 * 24 * 3600),
             keep_bytes: 2 << 30,
+            keep_audit: Duration::from_secs(365 * 24 * 3600),
+            protect: false,
             keep_departed: Duration::from_secs(3600),
             breaker: BreakerRules::default(),
             problems: ProblemThresholds::default(),

@@ -123,6 +123,8 @@ pub enum Intent {
     RemoveAgent {
         /// The agent.
         agent: AgentId,
+        /// The operator's reason.
+        why: Option<Untrusted>,
         /// The operator's name.
         by: Untrusted,
     },
@@ -132,6 +134,8 @@ pub enum Intent {
         agent: AgentId,
         /// The position to hold; `None` returns the breaker to automatic.
         to: Option<BreakerState>,
+        /// The operator's reason.
+        why: Option<Untrusted>,
         /// The operator's name.
         by: Untrusted,
     },
@@ -306,6 +310,123 @@ impl Intent {
             Self::CheckAgent { .. }
             | Self::CheckTask { .. }
             | Self::AddAgents { .. }
+            | Self::Adopt { .. } => false,
+        }
+    }
+
+    /// The operator's reason, if one was given.
+    pub fn why(&self) -> Option<&Untrusted> {
+        match self {
+            Self::Cancel { why, .. }
+            | Self::CancelWithDelegated { why, .. }
+            | Self::Requeue { why, .. }
+            | Self::Race { why, .. }
+            | Self::Shift { why, .. }
+            | Self::Resend { why, .. }
+            | Self::PresumeLost { why, .. }
+            | Self::Retry { why, .. }
+            | Self::Reroute { why, .. }
+            | Self::RemoveAgent { why, .. }
+            | Self::Breaker { why, .. }
+            | Self::Service { why, .. } => why.as_ref(),
+            Self::OnProblem { act: ProblemAct::Mute { why, .. }, .. } => Some(why),
+            Self::Send(_)
+            | Self::Answer { .. }
+            | Self::CheckAgent { .. }
+            | Self::CheckTask { .. }
+            | Self::AddAgents { .. }
+            | Self::AddAgent { .. }
+            | Self::OnProblem { .. }
+            | Self::Note { .. }
+            | Self::TakeBackNote { .. }
+            | Self::Adopt { .. } => None,
+        }
+    }
+
+    /// The same intent for this reason, if it is one that takes reasons.
+    #[must_use]
+    pub fn because(mut self, reason: Untrusted) -> Self {
+        match &mut self {
+            Self::Cancel { why, .. }
+            | Self::CancelWithDelegated { why, .. }
+            | Self::Requeue { why, .. }
+            | Self::Race { why, .. }
+            | Self::Shift { why, .. }
+            | Self::Resend { why, .. }
+            | Self::PresumeLost { why, .. }
+            | Self::Retry { why, .. }
+            | Self::Reroute { why, .. }
+            | Self::RemoveAgent { why, .. }
+            | Self::Breaker { why, .. }
+            | Self::Service { why, .. } => *why = Some(reason),
+            Self::OnProblem { act: ProblemAct::Mute { why, .. }, .. } => *why = reason,
+            Self::Send(_)
+            | Self::Answer { .. }
+            | Self::CheckAgent { .. }
+            | Self::CheckTask { .. }
+            | Self::AddAgents { .. }
+            | Self::AddAgent { .. }
+            | Self::OnProblem { .. }
+            | Self::Note { .. }
+            | Self::TakeBackNote { .. }
+            | Self::Adopt { .. } => {}
+        }
+        self
+    }
+
+    /// The name of the operator in the intent itself.
+    pub fn by(&self) -> Option<&Untrusted> {
+        match self {
+            Self::AddAgent { by, .. }
+            | Self::RemoveAgent { by, .. }
+            | Self::Breaker { by, .. }
+            | Self::Service { by, .. }
+            | Self::Shift { by, .. }
+            | Self::OnProblem { by, .. }
+            | Self::Note { by, .. }
+            | Self::TakeBackNote { by, .. } => Some(by),
+            Self::Send(_)
+            | Self::Answer { .. }
+            | Self::Cancel { .. }
+            | Self::CancelWithDelegated { .. }
+            | Self::Requeue { .. }
+            | Self::Race { .. }
+            | Self::Resend { .. }
+            | Self::PresumeLost { .. }
+            | Self::Retry { .. }
+            | Self::Reroute { .. }
+            | Self::CheckAgent { .. }
+            | Self::CheckTask { .. }
+            | Self::AddAgents { .. }
+            | Self::Adopt { .. } => None,
+        }
+    }
+
+    /// True if a protected fleet takes it with a reason only: it takes work away from an agent, or it ends or repeats work
+    /// and is one of several that are done at once. What puts an agent back needs none.
+    pub fn wants_reason(&self, is_bulk: bool) -> bool {
+        match self {
+            Self::RemoveAgent { .. } | Self::Breaker { to: Some(_), .. } => true,
+            Self::Service { to, .. } => *to != ServiceChange::Resume,
+            Self::Shift { change, .. } => matches!(change, ShiftChange::Begin(_)),
+            Self::Cancel { .. }
+            | Self::CancelWithDelegated { .. }
+            | Self::Requeue { .. }
+            | Self::Race { .. }
+            | Self::Resend { .. }
+            | Self::PresumeLost { .. }
+            | Self::Retry { .. }
+            | Self::Reroute { .. } => is_bulk,
+            Self::Send(_)
+            | Self::Answer { .. }
+            | Self::CheckAgent { .. }
+            | Self::CheckTask { .. }
+            | Self::AddAgents { .. }
+            | Self::AddAgent { .. }
+            | Self::Breaker { to: None, .. }
+            | Self::OnProblem { .. }
+            | Self::Note { .. }
+            | Self::TakeBackNote { .. }
             | Self::Adopt { .. } => false,
         }
     }

@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod audit;
 pub mod call;
 pub mod cause;
 pub mod core;

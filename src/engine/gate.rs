@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::audit::AuditRecord;
 use crate::domain::effect::Effect;
 use crate::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use crate::domain::id::{AgentId, JobId};
@@ -42,6 +43,9 @@ pub(super) struct Gate {
     /// Empty: the memory of the next batch's facts.
     spare: Vec<JournalEntry>,
     bytes: usize,
+    audits: Vec<AuditRecord>,
+    /// How long the audit is kept, if the next batch is to remove what is older.
+    keep_audits: Option<Duration>,
     changed: BTreeSet<Changed>,
     gone_jobs: Vec<JobId>,
     gone_agents: Vec<AgentId>,
@@ -75,6 +79,8 @@ impl Gate {
             facts: Vec::new(),
             spare: Vec::new(),
             bytes: 0,
+            audits: Vec::new(),
+            keep_audits: None,
             changed: BTreeSet::new(),
             gone_jobs: Vec::new(),
             gone_agents: Vec::new(),
@@ -100,12 +106,14 @@ impl Gate {
     pub fn take(
         &mut self,
         facts: &mut Vec<JournalEntry>,
+        audits: &mut Vec<AuditRecord>,
         changed: &[Changed],
         effects: &mut Vec<Effect>,
         replies: &mut Vec<Reply>,
     ) -> Released {
         if self.writer.is_none() {
             facts.clear();
+            audits.clear();
             return Released { effects: std::mem::take(effects), replies: std::mem::take(replies) };
         }
         for entry in facts.iter() {
@@ -119,12 +127,13 @@ impl Gate {
             }
         }
         self.facts.append(facts);
+        self.audits.append(audits);
         self.changed.extend(changed.iter().filter(|changed| !matches!(changed, Changed::Timeline(_))));
         let (gated, free): (Vec<Effect>, Vec<Effect>) =
             effects.drain(..).partition(|effect: &Effect| effect.order.is_gated());
         self.effects.extend(gated);
-        // A reply depends on the facts of its step and on earlier ones.
-        if self.facts.is_empty() && self.committing.is_none() {
+        // A reply depends on the facts of its step and on earlier ones, and a refusal on its record.
+        if self.facts.is_empty() && self.audits.is_empty() && self.committing.is_none() {
             return Released { effects: free, replies: std::mem::take(replies) };
         }
         self.replies.append(replies);
@@ -138,6 +147,11 @@ impl Gate {
             self.minutes.retain(|(minute, _)| minutes.iter().all(|(newer, _)| newer != minute));
             self.minutes.extend(minutes);
         }
+    }
+
+    /// Lets the next batch remove records of the audit that are older than this.
+    pub fn prune_audit(&mut self, keep: Duration) {
+        self.keep_audits = Some(keep);
     }
 
     /// The number of the batch that is being filled.
@@ -159,7 +173,8 @@ impl Gate {
     /// The time at which the filled batch is due, if there is one and the writer is free.
     pub fn due(&self) -> Option<At> {
         let waited_for = !self.effects.is_empty() || !self.replies.is_empty();
-        let nothing = self.facts.is_empty() && self.changed.is_empty() && !waited_for;
+        let nothing =
+            self.facts.is_empty() && self.audits.is_empty() && self.changed.is_empty() && !waited_for;
         if self.writer.is_none() || self.committing.is_some() || (nothing && !self.beat) {
             return None;
         }
@@ -181,6 +196,8 @@ impl Gate {
         batch.gone_problems = std::mem::take(&mut self.gone_problems);
         batch.gone_sources = std::mem::take(&mut self.gone_sources);
         batch.minutes = std::mem::take(&mut self.minutes);
+        batch.audits = std::mem::take(&mut self.audits);
+        batch.keep_audits = self.keep_audits.take();
         let facts = Arc::new(std::mem::replace(&mut self.facts, std::mem::take(&mut self.spare)));
         batch.facts = facts.clone();
         self.bytes = 0;
@@ -235,7 +252,7 @@ impl Gate {
 
     /// True if nothing waits for the disk.
     pub fn is_settled(&self) -> bool {
-        self.committing.is_none() && self.facts.is_empty()
+        self.committing.is_none() && self.facts.is_empty() && self.audits.is_empty()
     }
 
     /// Commits the batches handed over and closes the journal.
@@ -329,7 +346,8 @@ mod tests {
         let writer = Writer::open(dir.path(), false, move |done| sender.send(done).unwrap()).unwrap();
         let mut gate = Gate::new(Some(writer));
         let take = |gate: &mut Gate, number| {
-            let free = gate.take(&mut Vec::new(), &[], &mut vec![cancel(number)], &mut Vec::new());
+            let free =
+                gate.take(&mut Vec::new(), &mut Vec::new(), &[], &mut vec![cancel(number)], &mut Vec::new());
             assert!(free.effects.is_empty());
         };
         take(&mut gate, 1);

@@ -10,6 +10,7 @@ use super::handle::{Answer, Follow, Query, QueryError};
 use super::rehearsals::Rehearsed;
 use super::run::Runner;
 use super::{effects, message_fields};
+use crate::domain::audit::page::{AuditFilter, AuditPage, Head, Verification};
 use crate::domain::fact::{Fact, JobFact, JournalEntry, Owner};
 use crate::domain::id::{AgentId, JobId, TaskId};
 use crate::domain::job::carry::{Carried, compose};
@@ -17,7 +18,7 @@ use crate::domain::job::message::{Json, Message};
 use crate::domain::metrics::{Block, Minute, MinuteRange};
 use crate::domain::problem::shared_attributes::Attribute;
 use crate::domain::text::Untrusted;
-use crate::store::Reader;
+use crate::store::{Reader, StoreError};
 
 impl Runner {
     pub(super) fn on_query(&mut self, query: Query, reply: oneshot::Sender<Result<Answer, QueryError>>) {
@@ -51,6 +52,8 @@ impl Runner {
                     let _the_surface_has_gone = reply.send(fields);
                 });
             }
+            Query::Audit { filter, before, limit } => self.read_audit(filter, before, limit, reply),
+            Query::VerifyAudit { head } => self.verify_audit(head, reply),
             Query::Explain(send) => {
                 let at = self.clock.now();
                 let explained = self.core.explain(at, send.as_deref());
@@ -73,6 +76,43 @@ impl Runner {
                 });
             }
         }
+    }
+
+    /// Reads the audit; an engine without a journal has none.
+    fn read_audit(
+        &self,
+        filter: Box<AuditFilter>,
+        before: Option<u64>,
+        limit: usize,
+        reply: oneshot::Sender<Result<Answer, QueryError>>,
+    ) {
+        let reader = self.reader.clone();
+        tokio::task::spawn_blocking(move || {
+            let found = reader.map_or(Ok(AuditPage::default()), |reader| {
+                let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                reader.audit(&filter, before, limit)
+            });
+            let _the_surface_has_gone = reply.send(found.map(Answer::Audit).map_err(unreadable));
+        });
+    }
+
+    /// Verifies the audit with a reader of its own, one verification at a time: it reads everything.
+    fn verify_audit(&self, head: Option<Head>, reply: oneshot::Sender<Result<Answer, QueryError>>) {
+        let (reader, turns) = (self.reader.clone(), self.verifications.clone());
+        tokio::spawn(async move {
+            let _turn = turns.acquire().await;
+            let verified = tokio::task::spawn_blocking(move || {
+                let another = reader
+                    .map(|reader| reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner).another());
+                let another = another.transpose()?.flatten();
+                another.map_or(Ok(Verification::default()), |reader| reader.verify_audit(head))
+            });
+            let answer = match verified.await {
+                Ok(found) => found.map(|found| Answer::AuditVerified(Box::new(found))).map_err(unreadable),
+                Err(error) => Err(QueryError::Unreadable(Untrusted::from(error.to_string()))),
+            };
+            let _the_surface_has_gone = reply.send(answer);
+        });
     }
 
     /// The last hour is in memory, everything before it in the journal.
@@ -210,6 +250,10 @@ fn composed_of(facts: &[JournalEntry], carry: Option<&Carried>) -> Option<Arc<Me
         _ => None,
     });
     Some(composed.unwrap_or(original))
+}
+
+fn unreadable(error: StoreError) -> QueryError {
+    QueryError::Unreadable(Untrusted::from(error.to_string()))
 }
 
 /// How many of the first facts of a job are searched for its message.

@@ -87,6 +87,8 @@ pub(super) struct Runner {
     pub(super) net: Net,
     pub(super) reads: Arc<Semaphore>,
     pub(super) lists: Arc<Semaphore>,
+    /// Verifications of the audit run one after the other.
+    pub(super) verifications: Arc<Semaphore>,
     book: CredentialBook,
     /// How each agent is reached; an entry is valid as long as the agent's settings and card are the same.
     access: HashMap<AgentKey, (Arc<AgentSpec>, u64, Arc<Access>)>,
@@ -173,6 +175,7 @@ impl Runner {
             net: net.clone(),
             reads: Arc::new(Semaphore::new(READS)),
             lists: Arc::new(Semaphore::new(LISTS)),
+            verifications: Arc::new(Semaphore::new(1)),
             book: access,
             access: HashMap::new(),
             calls: HashMap::new(),
@@ -242,7 +245,7 @@ impl Runner {
 
     /// Hands on the decisions of a step, and keeps the buffers.
     fn take(&mut self, mut out: Out) {
-        let Out { facts, effects, replies } = &mut out;
+        let Out { facts, effects, replies, audits } = &mut out;
         let changed = self.publisher.take_changes(&mut self.core);
         for change in changed {
             if let Changed::Agent(key) = change
@@ -274,7 +277,7 @@ impl Runner {
                 }
             }
         }
-        let released = self.gate.take(facts, changed, effects, replies);
+        let released = self.gate.take(facts, audits, changed, effects, replies);
         self.out = out;
         self.release(released);
     }
@@ -384,6 +387,7 @@ impl Runner {
                         last_alive = now;
                         let measured = self.measured();
                         self.gate.beat(measured);
+                        self.gate.prune_audit(self.core.rules().keep_audit);
                     }
                     self.publisher.measure_events();
                     self.calm_down();
@@ -562,7 +566,7 @@ impl Runner {
                 self.next_ticket += 1;
                 self.tickets.insert(self.next_ticket, reply);
                 let ticket = self.next_ticket;
-                self.step(at, Input::Intent { ticket, intent, by });
+                self.step(at, Input::Intent { ticket, intent, by: Some(by) });
             }
             Request::Query { query, reply } => self.on_query(query, reply),
             Request::Follow { job, reply } => self.on_follow(job, reply),

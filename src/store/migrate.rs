@@ -78,12 +78,28 @@ const STEPS: &[&str] = &[
     ALTER TABLE minute ADD COLUMN made_up INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE hour ADD COLUMN made_up INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+    -- Acts of operators, and what keeps their chains together, in the order in which they were written. Owners are those
+    -- of facts, but rows stay when the facts of their owner are removed.
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY,
+        owner BLOB NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        UNIQUE (owner, seq)
+    );
+",
 ];
 
 /// The schema that brought sources of agents.
 pub(super) const SOURCES: i64 = 3;
 /// The schema that brought metrics.
 pub(super) const METRICS: i64 = 4;
+/// The schema that brought the audit.
+pub(super) const AUDIT: i64 = 7;
 /// The schema that brought metrics that are made up.
 pub(super) const MADE_UP: i64 = 6;
 

@@ -2,6 +2,7 @@
 //!
 //! The only place with SQL. One thread writes; readers open the same file beside it (WAL).
 
+pub mod audit;
 pub mod blobs;
 pub mod lock;
 pub mod metrics;
@@ -147,7 +148,7 @@ fn prepare(connection: &Connection, power_loss_safe: bool) -> rusqlite::Result<(
     connection.pragma_update(None, "synchronous", if power_loss_safe { "FULL" } else { "NORMAL" })?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
 

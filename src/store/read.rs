@@ -24,8 +24,8 @@ use crate::protocol::json::Object;
 /// Reads the journal and the rows of a folder.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
-    file: PathBuf,
+    pub(in crate::store) connection: Connection,
+    pub(in crate::store) file: PathBuf,
     blobs: Blobs,
 }
 
@@ -81,6 +81,14 @@ impl Reader {
 
     pub(super) fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// Another reader of the same journal, for work that takes long.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn another(&self) -> Result<Option<Self>, StoreError> {
+        Self::open(self.file.parent().unwrap_or(&self.file))
     }
 
     fn damaged(&self, what: String) -> StoreError {

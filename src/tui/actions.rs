@@ -104,6 +104,7 @@ actions! {
     ViewWire "wire" Move [] "wire" "Requests, responses and events as sent and received.",
     ViewSources "sources" Move [] "sources" "Sources of agents, and what cannot be read.",
     ViewCandidates "candidates" Move [] "candidates" "Agents named by other agents' cards; o adds one to the fleet.",
+    ViewAudit "audit" Move [] "audit" "Who did what, when, from where and why, and whether the records hold.",
     ViewMessages "messages" Move [] "messages" "Messages that this console has shown.",
     Views "views" Move ["v"] "views" "All views, with counts.",
     Command "command" Find [":"] "command" "Run a command: views, acts, agents, ids; enter runs the lit row.",
@@ -197,6 +198,7 @@ impl Action {
                 | Self::ViewWire
                 | Self::ViewSources
                 | Self::ViewCandidates
+                | Self::ViewAudit
                 | Self::ViewMessages
         )
     }

@@ -20,6 +20,7 @@ const ALIASES: &[(Action, &[&str])] = &[
     (Action::ViewWire, &["frames", "requests", "traffic", "http"]),
     (Action::ViewSources, &["source", "discovery"]),
     (Action::ViewCandidates, &["candidate", "discovered"]),
+    (Action::ViewAudit, &["audits", "acts", "who", "trail"]),
     (Action::ViewMessages, &["message", "toasts"]),
     (Action::Changes, &["events", "event", "ev", "history", "diff"]),
     (Action::New, &["send", "new", "run"]),

@@ -19,6 +19,8 @@ pub enum Cmd {
     Submit(Intent, String),
     /// Submit intents one after the other; the text describes all of them. The first refusal ends it.
     SubmitInOrder(Vec<Intent>, String),
+    /// The same for one of so many things that the operator acts on at once: one of this for each of them.
+    SubmitOneOf(usize, Vec<Intent>, String),
     /// Follow this job instead of the one before; `None` follows none.
     Follow(Option<JobId>),
     /// Ask a query, in a generation of queries.

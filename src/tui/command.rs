@@ -207,8 +207,9 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         }
         Intent::CheckAgent { .. } | Intent::AddAgents { .. } => format!("quarterdeck{flags} agents"),
         Intent::AddAgent { url, .. } => format!("quarterdeck{flags} agents --add={}", quoted(url)),
-        Intent::RemoveAgent { agent, .. } => {
-            format!("quarterdeck{flags} agents --remove={}", named(snapshot, *agent))
+        Intent::RemoveAgent { agent, why, .. } => {
+            let why = reason(why.as_ref());
+            format!("quarterdeck{flags} agents --remove={}{why}", named(snapshot, *agent))
         }
         Intent::Service { agent, to, why, .. } => {
             format!(
@@ -222,14 +223,14 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             let (agent, change) = (named(snapshot, *agent), shift(snapshot, change));
             format!("quarterdeck{flags} route shift {agent}{change}{}", reason(why.as_ref()))
         }
-        Intent::Breaker { agent, to, .. } => {
+        Intent::Breaker { agent, to, why, .. } => {
             let agent = named(snapshot, *agent);
             let to = match to {
                 Some(BreakerState::Open) => "open",
                 Some(_) => "close",
                 None => "auto",
             };
-            format!("quarterdeck{flags} breaker {agent} {to}")
+            format!("quarterdeck{flags} breaker {agent} {to}{}", reason(why.as_ref()))
         }
         Intent::OnProblem { number, act, .. } => on_problem(flags, *number, act),
         Intent::Note { problem, agent, attempt, text, .. }

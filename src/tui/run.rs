@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::domain::id::JobId;
+use crate::domain::intent::Intent;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::engine::{Handle, Query};
@@ -390,17 +391,10 @@ impl Console {
                 });
             }
             Cmd::SubmitInOrder(intents, words) => {
-                tokio::spawn(async move {
-                    let mut message = Msg::Say(Role::Ok, words);
-                    for (at, intent) in intents.into_iter().enumerate() {
-                        if let Err(refusal) = handle.submit(intent).await {
-                            let done = if at == 0 { "not done" } else { "only partly done" };
-                            message = Msg::Say(Role::Bad, format!("{done}: {refusal}"));
-                            break;
-                        }
-                    }
-                    let _the_screen_has_gone = news.send(message).await;
-                });
+                tokio::spawn(in_order(handle, intents, words, news));
+            }
+            Cmd::SubmitOneOf(bulk, intents, words) => {
+                tokio::spawn(in_order(handle.one_of(bulk), intents, words, news));
             }
             Cmd::Follow(job) => {
                 if let Some(before) = self.follows.take() {
@@ -503,6 +497,19 @@ fn input_msg(event: Event) -> Option<Msg> {
         }
         Event::Key(_) | Event::FocusGained | Event::FocusLost => None,
     }
+}
+
+/// Submits intents one after the other; the first refusal ends it.
+async fn in_order(handle: Handle, intents: Vec<Intent>, words: String, news: mpsc::Sender<Msg>) {
+    let mut message = Msg::Say(Role::Ok, words);
+    for (at, intent) in intents.into_iter().enumerate() {
+        if let Err(refusal) = handle.submit(intent).await {
+            let done = if at == 0 { "not done" } else { "only partly done" };
+            message = Msg::Say(Role::Bad, format!("{done}: {refusal}"));
+            break;
+        }
+    }
+    let _the_screen_has_gone = news.send(message).await;
 }
 
 /// Follows a job, from its beginning again whenever the screen could not keep up.

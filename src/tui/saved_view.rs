@@ -27,6 +27,8 @@ pub enum ListKind {
     Candidates,
     /// Changes in and around the fleet.
     Changes,
+    /// Who did what.
+    Audit,
     /// How callers and skills are served.
     Now,
     /// Counts, shares and durations.
@@ -37,7 +39,7 @@ pub enum ListKind {
 
 impl ListKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Fleet,
         Self::Tasks,
         Self::Inbox,
@@ -48,6 +50,7 @@ impl ListKind {
         Self::Sources,
         Self::Candidates,
         Self::Changes,
+        Self::Audit,
         Self::Now,
         Self::Metrics,
         Self::Pulse,
@@ -66,6 +69,7 @@ impl ListKind {
             Self::Sources => "sources",
             Self::Candidates => "candidates",
             Self::Changes => "changes",
+            Self::Audit => "audit",
             Self::Now => "now",
             Self::Metrics => "metrics",
             Self::Pulse => "pulse",

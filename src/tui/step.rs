@@ -8,6 +8,7 @@ use super::saved_view::SavedView;
 use super::theme::Role;
 use super::window::{Baseline, Window};
 use crate::domain::id::AttemptKey;
+use crate::domain::intent::Intent;
 
 /// A requested step.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub enum Step {
     Open(Box<Destination>),
     /// Open a menu over the view.
     Menu(Box<Menu>),
+    /// Prompt for the operator's reason, without which a protected fleet refuses an act.
+    AskWhy(Box<WantsReason>),
     /// Prompt for the name of a view to save.
     SaveView(Box<SavedView>),
     /// Perform an action, as its key would.
@@ -44,6 +47,24 @@ pub enum Step {
     Kill,
     /// Go back to the view before.
     Back,
+}
+
+impl Step {
+    /// True if it submits something.
+    pub fn submits(&self) -> bool {
+        matches!(self, Self::Cmd(Cmd::Submit(..) | Cmd::SubmitInOrder(..) | Cmd::SubmitOneOf(..)))
+    }
+}
+
+/// An act that is submitted with the operator's reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WantsReason {
+    /// The act.
+    pub intent: Intent,
+    /// What it is about.
+    pub name: String,
+    /// The message once it is accepted.
+    pub done: String,
 }
 
 /// The effect of a key on an overlay.

@@ -359,11 +359,7 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
                 }
             }
             KeyOutcome::Closes(steps) => {
-                if is_card
-                    && steps
-                        .iter()
-                        .any(|step| matches!(step, Step::Cmd(Cmd::Submit(..) | Cmd::SubmitInOrder(..))))
-                {
+                if is_card && steps.iter().any(|step| step.submits()) {
                     model.view.screen_mut().unmark();
                 }
                 for step in steps {
@@ -425,6 +421,9 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
         Step::Cmd(Cmd::RunBatch(run)) => operator_actions::run_batch(model, run, cmds),
         Step::Cmd(cmd) => cmds.push(cmd),
         Step::Open(destination) => navigation::go(model, *destination),
+        Step::AskWhy(asked) => {
+            model.overlays.push(Overlay::Prompt(Prompt::words(Words::Why(asked))));
+        }
         Step::Menu(menu) => model.overlays.push(Overlay::Menu(*menu)),
         Step::SaveView(view) => model.overlays.push(Overlay::Prompt(Prompt::words(Words::Save(view)))),
         Step::Act(action) => act(model, action, cmds),

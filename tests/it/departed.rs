@@ -72,10 +72,10 @@ fn an_agent_that_left_is_forgotten_once_nothing_of_it_is_kept() {
             "an operator held its breaker",
             |rig| {
                 let agent = rig.agent(URL).unwrap().id;
-                intent(rig, Intent::Breaker { agent, to: None, by: "sam".into() });
+                intent(rig, Intent::Breaker { agent, to: None, why: None, by: "sam".into() });
                 let to = Some(quarterdeck::domain::agent::breaker::BreakerState::Open);
-                intent(rig, Intent::Breaker { agent, to, by: "sam".into() });
-                intent(rig, Intent::Breaker { agent, to: None, by: "sam".into() });
+                intent(rig, Intent::Breaker { agent, to, why: None, by: "sam".into() });
+                intent(rig, Intent::Breaker { agent, to: None, why: None, by: "sam".into() });
             },
             true,
         ),

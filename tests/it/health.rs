@@ -394,7 +394,7 @@ async fn a_breaker_opens_tries_one_and_closes() {
     until(&handle, "no problem", |snapshot| problems(snapshot).is_empty().then_some(())).await;
     // By hand: nothing is sent, whatever it does.
     let agent = known(&handle, "patient").await;
-    let hold = |to| Intent::Breaker { agent, to, by: "sam".into() };
+    let hold = |to| Intent::Breaker { agent, to, why: None, by: "sam".into() };
     handle.submit(hold(Some(BreakerState::Open))).await.unwrap();
     assert!(try_send(&handle, "patient", "more").await.is_err());
     until(&handle, "the problem", |snapshot| {

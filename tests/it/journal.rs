@@ -144,7 +144,7 @@ fn acts(scene: &Scene) -> Vec<(&'static str, Intent, Unchanged)> {
         }),
         (
             "breaker",
-            Intent::Breaker { agent: scene.one, to: Some(BreakerState::Open), by: by() },
+            Intent::Breaker { agent: scene.one, to: Some(BreakerState::Open), why: None, by: by() },
             |_, snapshot| {
                 agent_of(snapshot, "one").is_some_and(|agent| agent.breaker.position == BreakerState::Closed)
             },
@@ -168,7 +168,7 @@ fn acts(scene: &Scene) -> Vec<(&'static str, Intent, Unchanged)> {
         ("add", Intent::AddAgent { url: "http://127.0.0.1:9".into(), by: by() }, |_, snapshot| {
             snapshot.agents.iter().filter(|(_, agent)| agent.listed).count() == 4
         }),
-        ("remove", Intent::RemoveAgent { agent: scene.added, by: by() }, |scene, snapshot| {
+        ("remove", Intent::RemoveAgent { agent: scene.added, why: None, by: by() }, |scene, snapshot| {
             snapshot.agents.iter().any(|(_, agent)| agent.id == scene.added && agent.listed)
         }),
     ]

@@ -91,7 +91,11 @@ impl World<'_> {
     }
 
     async fn list(&self) -> Value {
-        let output = self.command().args(["task", "list", "-o", "json"]).output().await.unwrap();
+        self.said(&["task", "list", "-o", "json"]).await
+    }
+
+    async fn said(&self, words: &[&str]) -> Value {
+        let output = self.command().args(words).output().await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("one JSON document")
     }
@@ -160,6 +164,14 @@ async fn kills(points: &[Option<&str>], times: usize) {
     drop(serve);
     let lost: Vec<_> = promised.difference(&known).collect();
     assert!(lost.is_empty(), "promised and lost: {lost:?}");
+    // Every confirmed act is in the audit, whose chains hold.
+    let verified = world.said(&["audit", "verify", "-o", "json"]).await;
+    assert_eq!(verified["ok"], true, "{verified}");
+    let audit = world.said(&["audit", "--limit", "100000", "-o", "json"]).await;
+    let attempts = audit["audit"].as_array().unwrap().iter().filter_map(|act| act["attempt"].as_str());
+    let recorded: BTreeSet<String> = attempts.map(ToOwned::to_owned).collect();
+    let unrecorded: Vec<_> = promised.difference(&recorded).collect();
+    assert!(unrecorded.is_empty(), "confirmed and not in the audit: {unrecorded:?}");
     assert!(uncertain <= deaths * AT_ONCE, "{uncertain} uncertain after {deaths} deaths");
     let (received, doubled) = fleet.received();
     assert_eq!(doubled, 0, "of {received} sendings");

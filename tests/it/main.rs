@@ -16,6 +16,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod batch;
 mod cli;
 #[cfg(feature = "kubernetes")]

@@ -212,7 +212,11 @@ fn an_agent_named_by_a_card_is_offered_and_stays_once_added() {
         small.core.state().agents().iter().take(2).map(|(_, agent)| (*agent.spec).clone()).collect();
     small.feed(Input::Configured(specs));
     assert!(small.core.state().agent(AgentKey(2)).unwrap().listed);
-    small.feed(Input::Intent { ticket: 1, by: None, intent: Intent::RemoveAgent { agent: id, by: by() } });
+    small.feed(Input::Intent {
+        ticket: 1,
+        by: None,
+        intent: Intent::RemoveAgent { agent: id, why: None, by: by() },
+    });
     assert!(!small.core.state().agent(AgentKey(2)).unwrap().listed);
     assert_eq!(candidates(&small), ["http://bank", "http://cashier-7"], "it is offered again");
 }

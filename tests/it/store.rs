@@ -11,6 +11,7 @@ use quarterdeck::domain::job::message::{Content, Part};
 use quarterdeck::domain::limits;
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
+use quarterdeck::store::record::audit::AuditBody;
 use quarterdeck::store::record::{AttemptRow, BodyKind, ProblemRow, Record, upcast};
 use quarterdeck::store::{Batch, Done, Reader, StoreError, Writer, journal_path};
 
@@ -472,8 +473,15 @@ const DROPPED: &[(BodyKind, &str)] = &[
 ];
 
 /// The kinds of bodies in a journal.
-const KINDS: [BodyKind; 6] =
-    [BodyKind::Fact, BodyKind::Agent, BodyKind::Job, BodyKind::Attempt, BodyKind::Problem, BodyKind::Source];
+const KINDS: [BodyKind; 7] = [
+    BodyKind::Fact,
+    BodyKind::Agent,
+    BodyKind::Job,
+    BodyKind::Attempt,
+    BodyKind::Problem,
+    BodyKind::Source,
+    BodyKind::Audit,
+];
 
 /// A stored body as this version writes it after reading it; `None` if it cannot be read.
 fn rewritten(kind: BodyKind, version: i64, body: &str) -> Option<String> {
@@ -485,6 +493,7 @@ fn rewritten(kind: BodyKind, version: i64, body: &str) -> Option<String> {
         BodyKind::Attempt => AttemptRow::get(&body).map(|row| row.put()),
         BodyKind::Problem => ProblemRow::get(&body).map(|row| row.put()),
         BodyKind::Source => quarterdeck::domain::fleet::source::SourceRow::get(&body).map(|row| row.put()),
+        BodyKind::Audit => AuditBody::get(Owner::Fleet, At::ZERO, &body).map(|body| body.put()),
         BodyKind::Registered => panic!("it is not in the journal"),
     }
 }

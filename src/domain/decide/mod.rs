@@ -3,6 +3,7 @@
 mod admission;
 mod adopt;
 mod answer;
+mod audit;
 mod breaker;
 mod calls;
 mod cancel;
@@ -85,8 +86,12 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         Input::Sources(specs) => sources::configure(turn, specs),
         Input::Discovered { source, news } => sources::on_report(turn, &source, news),
         Input::Intent { ticket, intent, by } => {
-            turn.by = by.and_then(person);
-            on_intent(turn, ticket, intent);
+            let by = by.unwrap_or_default();
+            turn.by = by.name.clone().and_then(person);
+            let begun = audit::begun(turn, &intent, &by);
+            let result = audit::protected(turn, &intent, &by).and_then(|()| on_intent(turn, ticket, intent));
+            audit::ended(turn, begun, &result);
+            turn.reply(ticket, result);
         }
         Input::Outcome { call, outcome } => on_outcome(turn, call, outcome),
         Input::Withheld(call) => notifications::withheld(turn, call),
@@ -203,17 +208,17 @@ fn person(name: Untrusted) -> Option<Untrusted> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The operator named in an intent, as stored.
+/// The operator as stored: the submitter, else the one named in the intent. A client of the socket has one name for all
+/// of its intents.
 fn named(turn: &Turn, by: Untrusted) -> Untrusted {
-    person(by).unwrap_or_else(|| turn.operator())
+    turn.by.clone().or_else(|| person(by)).unwrap_or_else(|| turn.operator())
 }
 
-fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
+fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) -> Result<Receipt, Refusal> {
     if intent.acts()
         && let Some(why) = turn.live.unsaved.clone()
     {
-        let cause = Cause::Unsaved(why);
-        return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
+        return Err(Refusal::Cause(Cause::Unsaved(why).into()));
     }
     let undo = undo::before(turn, &intent);
     // A job that was there before is not taken back if the journal fails now.
@@ -256,11 +261,11 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
             let by = named(turn, by);
             fleet::add_agent(turn, &url, by)
         }
-        Intent::RemoveAgent { agent, by } => {
+        Intent::RemoveAgent { agent, by, why: _ } => {
             let by = named(turn, by);
             fleet::remove_agent(turn, agent, by)
         }
-        Intent::Breaker { agent, to, by } => {
+        Intent::Breaker { agent, to, by, why: _ } => {
             let by = named(turn, by);
             breaker::force(turn, agent, to, by)
         }
@@ -295,7 +300,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         let undo = undo::after(turn, undo, receipt, is_send);
         turn.live.acts.insert(ticket, undo);
     }
-    turn.reply(ticket, result);
+    result
 }
 
 /// Records an operator's reason, before the effects of the act.

@@ -370,7 +370,7 @@ impl Fleet {
             }
             Event::Breaker(agent, to) => {
                 let by = Untrusted::from("ada");
-                self.intent(Intent::Breaker { agent: self.agent(agent).id, to, by });
+                self.intent(Intent::Breaker { agent: self.agent(agent).id, to, why: None, by });
             }
             Event::Retry(agent, to) => {
                 let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));

@@ -348,7 +348,7 @@ fn a_job_of_a_known_id_is_not_sent_again() {
         |rig| rig.answer(Outcome::Send(SendOutcome::Task(report(TaskState::Completed)))),
         |rig| {
             let agent = rig.core.state().agents().iter().next().unwrap().1.id;
-            rig.intent(Intent::Breaker { agent, to: Some(BreakerState::Open), by: "sam".into() });
+            rig.intent(Intent::Breaker { agent, to: Some(BreakerState::Open), why: None, by: "sam".into() });
         },
     ];
     for outcome in outcomes {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::agent::Health;
 use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::apply::apply;
+use crate::domain::audit::AuditRecord;
 use crate::domain::decide::live::{AgentLive, Live, Pending, PendingCall, Timer, Watch};
 use crate::domain::decide::measure;
 use crate::domain::effect::{Effect, Order, Recipient};
@@ -28,6 +29,8 @@ pub struct Out {
     pub effects: Vec<Effect>,
     /// Replies to callers, delivered once the facts of this step are durable.
     pub replies: Vec<Reply>,
+    /// Records of the acts that were decided, durable with the facts of this step.
+    pub audits: Vec<AuditRecord>,
 }
 
 /// One step of the core while it is taken.

@@ -432,9 +432,9 @@ mod tests {
             on_problem(ProblemAct::Mute { time, why: "known".into() }),
             on_problem(ProblemAct::Mute { time: time * 2, why: "longer".into() }),
             on_problem(ProblemAct::Unmute),
-            Intent::Breaker { agent: one, to: Some(BreakerState::Open), by: by() },
-            Intent::Breaker { agent: one, to: Some(BreakerState::Closed), by: by() },
-            Intent::Breaker { agent: one, to: None, by: by() },
+            Intent::Breaker { agent: one, to: Some(BreakerState::Open), why: None, by: by() },
+            Intent::Breaker { agent: one, to: Some(BreakerState::Closed), why: None, by: by() },
+            Intent::Breaker { agent: one, to: None, why: None, by: by() },
             Intent::Service { agent: one, to: ServiceChange::Cordon { window: None }, why: None, by: by() },
             Intent::Service {
                 agent: one,
@@ -443,7 +443,7 @@ mod tests {
                 by: by(),
             },
             Intent::Service { agent: one, to: ServiceChange::Resume, why: None, by: by() },
-            Intent::RemoveAgent { agent: kept, by: by() },
+            Intent::RemoveAgent { agent: kept, why: None, by: by() },
             Intent::AddAgent { url: KEPT.into(), by: by() },
         ]
     }

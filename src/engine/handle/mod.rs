@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::domain::audit::page::{AuditFilter, AuditPage, Head, Verification};
+use crate::domain::audit::{Submitter, Surface};
 use crate::domain::cause::Cause;
 use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
@@ -33,8 +35,8 @@ use crate::net::tap::Frame;
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// The operator that acts through it; `None` for the engine itself.
-    by: Option<Untrusted>,
+    /// Who acts through it.
+    by: Submitter,
     /// Intents that act are refused here, whatever others may do through handles of their own.
     read_only: bool,
 }
@@ -46,8 +48,8 @@ pub enum Request {
     Submit {
         /// The intent.
         intent: Intent,
-        /// The operator; `None` for the engine itself.
-        by: Option<Untrusted>,
+        /// Who submits it.
+        by: Submitter,
         /// Where the receipt goes.
         reply: oneshot::Sender<Result<Receipt, Refusal>>,
     },
@@ -97,6 +99,20 @@ pub enum Query {
     Fields {
         /// The jobs.
         jobs: Arc<[JobId]>,
+    },
+    /// Records of the audit, newest first.
+    Audit {
+        /// The wanted ones.
+        filter: Box<AuditFilter>,
+        /// Only those before this number.
+        before: Option<u64>,
+        /// The maximum number of records.
+        limit: usize,
+    },
+    /// Whether the chains of the audit hold, and the fleet's one this head.
+    VerifyAudit {
+        /// A head that was kept elsewhere.
+        head: Option<Head>,
     },
     /// The rules of routing, and where this message would go now; `None` asks for the rules alone.
     Explain(Option<Box<Send>>),
@@ -149,6 +165,10 @@ pub enum Answer {
     Metrics(Vec<(Minute, Arc<Block>)>),
     /// The answer to [`Query::Fields`]: names and values, for each job that has any.
     Fields(Vec<(JobId, Vec<Attribute>)>),
+    /// The answer to [`Query::Audit`].
+    Audit(AuditPage),
+    /// The answer to [`Query::VerifyAudit`].
+    AuditVerified(Box<Verification>),
     /// The answer to [`Query::Explain`].
     Explained(Box<Explanation>),
     /// The answer to [`Query::Plan`].
@@ -218,13 +238,35 @@ impl Follow {
 impl Handle {
     /// A handle from its two channels.
     pub fn new(requests: mpsc::Sender<Request>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { requests, snapshots, by: None, read_only: false }
+        Self { requests, snapshots, by: Submitter::default(), read_only: false }
     }
 
     /// The same connection for an operator, under whose name its intents are recorded.
     #[must_use]
     pub fn acting_as(mut self, person: &str) -> Self {
-        self.by = Some(Untrusted::from(person));
+        self.by.name = Some(Untrusted::from(person));
+        self
+    }
+
+    /// The same connection as a surface uses it.
+    #[must_use]
+    pub fn through(mut self, surface: Surface) -> Self {
+        self.by.surface = surface;
+        self
+    }
+
+    /// The same connection for a client of the control socket, whose process belongs to this user: whatever it says of
+    /// itself is recorded as a claim.
+    #[must_use]
+    pub fn for_client(mut self, by: Submitter) -> Self {
+        self.by = by;
+        self
+    }
+
+    /// The same connection for one of several things that an operator acts on at once.
+    #[must_use]
+    pub fn one_of(mut self, bulk: usize) -> Self {
+        self.by.bulk = u32::try_from(bulk).unwrap_or(u32::MAX);
         self
     }
 

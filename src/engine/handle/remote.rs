@@ -204,7 +204,9 @@ impl Mirror {
         let line = match request {
             Request::Submit { intent, by, reply } => {
                 self.receipts.insert(id, reply);
-                put_member(writer, "by", &by).raw("submit", &intent.put())
+                let writer = put_member(writer, "by", &by.name).raw("surface", &by.surface.put());
+                let writer = if by.bulk > 1 { writer.raw("bulk", &by.bulk.put()) } else { writer };
+                writer.raw("submit", &intent.put())
             }
             Request::Query { query, reply } => {
                 self.answers.insert(id, reply);

@@ -5,7 +5,7 @@
 //! {"hello":{"version":3}}                  {"hello":{"version":3,"pid":7,"lasting":true,…}}
 //! {"watch":true}                           {"rows":{…}} … {"published":{"rev":1,…}}, again at each change
 //! {"watch":true,"keeps_cards":true}        the same; an agent's row has its card only if that is new, else "same_card"
-//! {"id":1,"by":"sam","submit":{…}}         {"id":1,"receipt":{…}} or {"id":1,"refusal":{…}}
+//! {"id":1,"by":"sam","surface":"cli","submit":{…}}  {"id":1,"receipt":{…}} or {"id":1,"refusal":{…}}
 //! {"id":2,"query":{…}}                     {"id":2,"answer":{…}} or {"id":2,"error":{…}}
 //! {"id":3,"follow":"JOB"}                  {"id":3,"story":[…]} … {"id":3,"began":true,"until":7}, then {"id":3,"fact":{…}} …
 //! {"hand_over":true}                       {"handed_over":true}, if this engine is only passing by
@@ -155,12 +155,13 @@ impl Record for Intent {
             Self::CheckTask { attempt } => says("check task").raw("attempt", &attempt.put()).end(),
             Self::AddAgents { specs } => says("add agents").raw("specs", &specs.put()).end(),
             Self::AddAgent { url, by } => says("keep").raw("url", &url.put()).raw("by", &by.put()).end(),
-            Self::RemoveAgent { agent, by } => {
-                says("drop").raw("agent", &agent.put()).raw("by", &by.put()).end()
+            Self::RemoveAgent { agent, why, by } => {
+                let writer = says("drop").raw("agent", &agent.put()).raw("by", &by.put());
+                put_member(writer, "why", why).end()
             }
-            Self::Breaker { agent, to, by } => {
+            Self::Breaker { agent, to, why, by } => {
                 let writer = says("breaker").raw("agent", &agent.put()).raw("by", &by.put());
-                put_member(writer, "to", to).end()
+                put_member(put_member(writer, "to", to), "why", why).end()
             }
             Self::OnProblem { number, act, by } => {
                 let writer = says("on problem").raw("number", &number.put()).raw("by", &by.put());
@@ -232,10 +233,13 @@ impl Record for Intent {
             "check task" => Self::CheckTask { attempt: attempt()? },
             "add agents" => Self::AddAgents { specs: member(&object, "specs")? },
             "keep" => Self::AddAgent { url: member(&object, "url")?, by: member(&object, "by")? },
-            "drop" => Self::RemoveAgent { agent: agent()?, by: member(&object, "by")? },
-            "breaker" => {
-                Self::Breaker { agent: agent()?, to: member(&object, "to")?, by: member(&object, "by")? }
-            }
+            "drop" => Self::RemoveAgent { agent: agent()?, why: why()?, by: member(&object, "by")? },
+            "breaker" => Self::Breaker {
+                agent: agent()?,
+                to: member(&object, "to")?,
+                why: why()?,
+                by: member(&object, "by")?,
+            },
             "service" => Self::Service {
                 agent: agent()?,
                 to: member(&object, "to")?,
@@ -389,6 +393,11 @@ impl Record for Query {
                 .raw("step", &step.put())
                 .end(),
             Self::Fields { jobs } => says("fields").raw("jobs", &jobs.to_vec().put()).end(),
+            Self::Audit { filter, before, limit } => {
+                let writer = put_member(says("audit").raw("filter", &filter.put()), "before", before);
+                writer.raw("limit", &limit.put()).end()
+            }
+            Self::VerifyAudit { head } => put_member(says("verify audit"), "head", head).end(),
             Self::Explain(send) => put_member(says("explain"), "send", send).end(),
             Self::Plan(acts) => says("plan").raw("acts", &acts.put()).end(),
             Self::Drill(agents) => says("drill").raw("agents", &agents.put()).end(),
@@ -418,6 +427,12 @@ impl Record for Query {
                 step: member::<u32>(&object, "step")?.max(1),
             }),
             "fields" => Self::Fields { jobs: member::<Vec<JobId>>(&object, "jobs")?.into() },
+            "audit" => Self::Audit {
+                filter: member(&object, "filter")?,
+                before: member(&object, "before")?,
+                limit: member(&object, "limit")?,
+            },
+            "verify audit" => Self::VerifyAudit { head: member(&object, "head")? },
             "explain" => Self::Explain(member(&object, "send")?),
             "plan" => Self::Plan(member(&object, "acts")?),
             "drill" => Self::Drill(member(&object, "agents")?),
@@ -454,6 +469,8 @@ impl Record for Answer {
             }
             Self::Metrics(blocks) => put_metrics(blocks),
             Self::Fields(fields) => says("fields").raw("fields", &fields.put()).end(),
+            Self::Audit(page) => says("audit").raw("page", &page.put()).end(),
+            Self::AuditVerified(found) => says("audit verified").raw("found", &found.put()).end(),
             Self::Explained(explained) => says("explained").raw("explained", &explained.put()).end(),
             Self::Planned(plan) => says("planned").raw("plan", &plan.put()).end(),
             Self::Drilled(drill) => says("drilled").raw("drill", &drill.put()).end(),
@@ -486,6 +503,8 @@ impl Record for Answer {
             "planned" => Self::Planned(member(&object, "plan")?),
             "drilled" => Self::Drilled(member(&object, "drill")?),
             "killed" => Self::Killed,
+            "audit" => Self::Audit(member(&object, "page")?),
+            "audit verified" => Self::AuditVerified(member(&object, "found")?),
             "explained" => Self::Explained(member(&object, "explained")?),
             "rules file" => Self::RulesFile(member(&object, "rules")?),
             "replayed" => Self::Replayed(member(&object, "page")?),
@@ -621,11 +640,12 @@ mod tests {
             Intent::Breaker {
                 agent,
                 to: Some(crate::domain::agent::breaker::BreakerState::Open),
+                why: Some("it lies".into()),
                 by: "sam".into(),
             },
             Intent::AddAgent { url: "http://h:1".into(), by: "sam".into() },
-            Intent::RemoveAgent { agent, by: "sam".into() },
-            Intent::Breaker { agent, to: None, by: "sam".into() },
+            Intent::RemoveAgent { agent, why: None, by: "sam".into() },
+            Intent::Breaker { agent, to: None, why: None, by: "sam".into() },
             Intent::OnProblem { number: 7, act: ProblemAct::Take, by: "sam".into() },
             Intent::OnProblem {
                 number: 7,
@@ -670,6 +690,8 @@ mod tests {
                 after: Some(7),
                 listed: 9,
             },
+            Query::Audit { filter: Box::default(), before: Some(7), limit: 3 },
+            Query::VerifyAudit { head: None },
         ] {
             assert_eq!(Query::get(&query.put()), Some(query));
         }

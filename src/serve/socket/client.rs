@@ -14,9 +14,11 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::rows::{self, SentCards};
+use crate::domain::audit::{Submitter, Surface};
 use crate::domain::id::JobId;
 use crate::domain::intent::Intent;
 use crate::domain::limits;
+use crate::domain::text::Untrusted;
 use crate::engine::handle::wire::{Hello, Tasks, VERSION};
 use crate::engine::{Handle, Query};
 use crate::protocol::json::{Object, Writer, array, string};
@@ -97,6 +99,8 @@ async fn write_lines(write: OwnedWriteHalf, mut to_write: mpsc::Receiver<Queued>
 
 /// Serves one client until it leaves or the engine ends.
 pub(super) async fn serve(stream: UnixStream, handle: &Handle, hello: &Hello, handed_over: &Notify) {
+    // The listener has let in this user alone.
+    let peer = stream.peer_cred().map_or_else(|_| rustix::process::geteuid().as_raw(), |peer| peer.uid());
     let (read, write) = stream.into_split();
     let (outbox, to_write) = Outbox::new();
     let writer = tokio::spawn(write_lines(write, to_write));
@@ -105,7 +109,7 @@ pub(super) async fn serve(stream: UnixStream, handle: &Handle, hello: &Hello, ha
     if outbox.send(greeting).await.is_ok() {
         match hear_hello(&mut read).await {
             Ok(()) => {
-                let mut client = Client::new(handle, outbox.clone());
+                let mut client = Client::new(handle, peer, outbox.clone());
                 tokio::select! {
                     () = client.serve(&mut read, hello, handed_over) => {}
                     () = handle.gone() => {}
@@ -159,6 +163,8 @@ async fn next_line(read: &mut BufReader<OwnedReadHalf>) -> Option<String> {
 /// The work in progress for one client. All of it ends when dropped.
 struct Client<'h> {
     handle: &'h Handle,
+    /// The user id of its process.
+    peer: u32,
     outbox: Outbox,
     requests: Arc<Semaphore>,
     request_bytes: Arc<Semaphore>,
@@ -169,9 +175,10 @@ struct Client<'h> {
 }
 
 impl<'h> Client<'h> {
-    fn new(handle: &'h Handle, outbox: Outbox) -> Self {
+    fn new(handle: &'h Handle, peer: u32, outbox: Outbox) -> Self {
         Self {
             handle,
+            peer,
             outbox,
             requests: Arc::new(Semaphore::new(REQUESTS)),
             request_bytes: Arc::new(Semaphore::new(REQUEST_BYTES)),
@@ -227,11 +234,13 @@ impl<'h> Client<'h> {
         let held = (place, permit(&self.request_bytes, bytes, REQUEST_BYTES).await?);
         let outbox = self.outbox.clone();
         if let Some(intent) = object.raw("submit").and_then(Intent::get) {
-            // A client sends its operator's name; one of an earlier version does not.
-            let handle = match object.text("by") {
-                Some(person) => self.handle.clone().acting_as(&person),
-                None => self.handle.clone(),
-            };
+            // What a client says of itself; one of an earlier version says nothing.
+            let handle = self.handle.clone().for_client(Submitter {
+                name: object.text("by").map(|name| Untrusted::from(&*name)),
+                surface: member(object, "surface").unwrap_or(Surface::Socket),
+                peer: Some(self.peer),
+                bulk: member(object, "bulk").unwrap_or(0),
+            });
             self.spawn(async move {
                 let _held = held;
                 submit(&handle, intent, &id, &outbox).await;

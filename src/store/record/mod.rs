@@ -4,6 +4,7 @@
 //! some. A change of meaning gets a new version and an upcast in [`upcast`]; `tests/fixtures/store` has a journal of
 //! each released version.
 
+pub mod audit;
 mod entity;
 mod fact;
 mod parts;
@@ -40,6 +41,8 @@ pub enum BodyKind {
     Problem,
     /// The row of a source of agents.
     Source,
+    /// A row of the audit.
+    Audit,
     /// The row of an agent in the registry that we serve.
     Registered,
 }
@@ -54,6 +57,7 @@ impl BodyKind {
             Self::Attempt => "attempt",
             Self::Problem => "problem",
             Self::Source => "source",
+            Self::Audit => "audit",
             Self::Registered => "registration",
         }
     }

@@ -15,11 +15,13 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::audit::{self, AuditWriter};
 use super::blobs::Blobs;
 use super::metrics::{self, Numbers};
 use super::record::{AttemptRow, ProblemRow};
 use super::{StoreError, journal_path, migrate, prepare, sql};
 use crate::domain::agent::Agent;
+use crate::domain::audit::{ActOutcome, AuditRecord};
 use crate::domain::fact::{AttemptFact, JournalEntry};
 use crate::domain::fleet::source::SourceRow;
 use crate::domain::id::{AgentId, JobId};
@@ -40,6 +42,8 @@ const CACHE_KIB: i64 = 8 * 1024;
 const CHECKPOINT_PAGES: i64 = 4_000;
 /// The size of the store is reported after this many commits.
 const MEASURE_EVERY: u32 = 4096;
+/// Records of the audit that are kept until the journal can be written again. Above it they are counted.
+const AUDITS_KEPT: usize = 10_000;
 
 /// The content of one commit.
 #[derive(Debug, Default)]
@@ -48,6 +52,12 @@ pub struct Batch {
     pub number: u64,
     /// Facts in order, shared with the caller.
     pub facts: Arc<Vec<JournalEntry>>,
+    /// Acts that were decided.
+    pub audits: Vec<AuditRecord>,
+    /// Acts that were refused while nothing could be written, beyond those that are kept.
+    pub lost_audits: u64,
+    /// How long records of acts are kept, if older ones may be removed now.
+    pub keep_audits: Option<Duration>,
     /// Agents that changed.
     pub agents: Vec<Agent>,
     /// Jobs that changed.
@@ -76,6 +86,7 @@ impl Batch {
     /// True if it has only the heartbeat.
     pub fn is_empty(&self) -> bool {
         self.facts.is_empty()
+            && self.audits.is_empty()
             && self.agents.is_empty()
             && self.jobs.is_empty()
             && self.attempts.is_empty()
@@ -164,6 +175,8 @@ impl Writer {
             spare: BufferPool::default(),
             histories: Histories::default(),
             numbers: Numbers::default(),
+            audit: AuditWriter::default(),
+            alive: At::ZERO,
             failing: None,
             commits: 0,
         };
@@ -221,6 +234,9 @@ struct Committer {
     spare: BufferPool,
     histories: Histories,
     numbers: Numbers,
+    audit: AuditWriter,
+    /// The time of the last batch.
+    alive: At,
     failing: Option<Backlog>,
     commits: u32,
 }
@@ -252,15 +268,26 @@ impl Committer {
                     }
                     Err(error) => {
                         self.numbers.clear();
+                        self.audit.clear();
                         self.fail(backlog, batch, &error, &mut done);
                     }
                 },
                 (None, None) => {}
             }
         }
+        if self.failing.is_none() {
+            let _the_next_start_does_it_otherwise = self.seal();
+        }
         // A tidy end: readers find one file, not three.
         let _the_next_start_does_it_otherwise =
             self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
+    }
+
+    /// Seals the audit's chains at an orderly end.
+    fn seal(&mut self) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        self.audit.seal(&transaction, self.alive)?;
+        transaction.commit()
     }
 
     /// Commits a batch, and reports the result.
@@ -275,6 +302,7 @@ impl Committer {
             Err(error) => {
                 self.outputs.clear();
                 self.numbers.clear();
+                self.audit.clear();
                 self.fail(Backlog::default(), Some(batch), &error, done);
             }
         }
@@ -306,11 +334,14 @@ impl Committer {
         let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).ok();
         // Pages of what was forgotten are used again: they hold nothing that could be forgotten once more.
         let pages = pragma("page_count")? - pragma("freelist_count")?;
-        Some(u64::try_from(pages * pragma("page_size")?).unwrap_or(0) + self.blobs.size())
+        let pages = u64::try_from(pages * pragma("page_size")?).unwrap_or(0);
+        // The audit has a retention of its own: forgetting jobs would not make it smaller.
+        let audit = audit::size(&self.connection).ok()?;
+        Some(pages.saturating_sub(audit) + self.blobs.size())
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let Self { connection, file, blobs, outputs, spare, histories, numbers, .. } = self;
+        let Self { connection, file, blobs, outputs, spare, histories, numbers, audit, .. } = self;
         let fault = sql(file);
         failpoint::reach("before-commit");
         let transaction = connection.transaction().map_err(&fault)?;
@@ -323,6 +354,10 @@ impl Committer {
             }
         }
         facts.end()?;
+        audit.write(&transaction, &batch.audits, batch.lost_audits, batch.alive).map_err(&fault)?;
+        if let Some(keep) = batch.keep_audits {
+            audit.prune(&transaction, keep, batch.alive).map_err(&fault)?;
+        }
         histories.trim(&transaction).map_err(&fault)?;
         write_rows(&transaction, batch).map_err(&fault)?;
         metrics::write(&transaction, numbers, &batch.minutes).map_err(&fault)?;
@@ -341,6 +376,7 @@ impl Committer {
             .and_then(|mut statement| statement.execute([batch.alive.micros()]))
             .map_err(&fault)?;
         transaction.commit().map_err(&fault)?;
+        self.alive = batch.alive;
         failpoint::reach("after-commit");
         Ok(())
     }
@@ -351,6 +387,17 @@ impl Backlog {
         self.facts += batch.facts.len() as u64;
         let Self { rows, .. } = self;
         rows.alive = batch.alive;
+        for mut record in batch.audits {
+            // Whoever submitted it is told that it was not done.
+            if record.outcome == ActOutcome::Accepted {
+                record.outcome = ActOutcome::Withdrawn;
+            }
+            if rows.audits.len() < AUDITS_KEPT {
+                rows.audits.push(record);
+            } else {
+                rows.lost_audits += 1;
+            }
+        }
         // The newest row of each entity is enough.
         for agent in batch.agents {
             rows.agents.retain(|old| old.id != agent.id);

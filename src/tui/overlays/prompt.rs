@@ -20,7 +20,7 @@ use crate::tui::overlays::copy;
 use crate::tui::preferences::Change;
 use crate::tui::preferences_file::unfit_name;
 use crate::tui::saved_view::SavedView;
-use crate::tui::step::{KeyOutcome, Step};
+use crate::tui::step::{KeyOutcome, Step, WantsReason};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::field::Field;
@@ -46,6 +46,8 @@ pub enum Words {
     Mute(u32, String),
     /// A note about a row, and the name of that.
     Note(Target, String),
+    /// The reason of an act on a protected fleet.
+    Why(Box<WantsReason>),
     /// The name of a saved view.
     Save(Box<SavedView>),
     /// The name of a file.
@@ -181,7 +183,7 @@ impl Prompt {
     pub fn words(words: Words) -> Self {
         let begin = match &words {
             Words::Mute(..) => "2h ".to_owned(),
-            Words::Note(..) | Words::Kill(_) => String::new(),
+            Words::Note(..) | Words::Kill(_) | Words::Why(_) => String::new(),
             Words::Save(view) => view.name.clone(),
             Words::File(file) => file.name.clone(),
         };
@@ -228,6 +230,10 @@ impl Prompt {
                 Ok(Cmd::Submit(intent, done))
             }
             Words::Kill(expected) => Err(format!("type {expected}")),
+            Words::Why(_) if text.is_empty() => Err("production: enter a reason".into()),
+            Words::Why(asked) => {
+                Ok(Cmd::Submit(asked.intent.clone().because(text.into()), asked.done.clone()))
+            }
             Words::File(_) if text.is_empty() => Err("write the name of a file".into()),
             Words::File(file) => Ok(Cmd::Save(text.to_owned(), file.content(text)?)),
             Words::Save(view) => {
@@ -343,6 +349,7 @@ impl Prompt {
             Kind::Search(_) => "/".to_owned(),
             Kind::Words(Words::Mute(number, _)) => format!("mute p-{number}: "),
             Kind::Words(Words::Note(_, name)) => format!("note on {name}: "),
+            Kind::Words(Words::Why(asked)) => format!("PRODUCTION, why {}: ", asked.name),
             Kind::Words(Words::Save(_)) => "save this view as: ".to_owned(),
             Kind::Words(Words::File(_)) => "save to: ".to_owned(),
             Kind::Words(Words::Kill(expected)) => format!("type {expected} to let it die: "),
@@ -362,6 +369,7 @@ impl Prompt {
             Kind::Command => "enter run   tab complete   esc close",
             Kind::Words(Words::Mute(..)) => "enter mute   esc leave it   for how long, then why",
             Kind::Words(Words::Note(..)) => "enter keep   esc leave it",
+            Kind::Words(Words::Why(_)) => "enter do it   esc leave it",
             Kind::Words(Words::Save(_)) => "enter save   esc leave it",
             Kind::Words(Words::Kill(_)) => "enter do it   esc leave it   only on a demo fleet",
             Kind::Words(Words::File(file)) if file.report.is_none() => {

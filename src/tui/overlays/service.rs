@@ -28,7 +28,7 @@ pub fn menu(ctx: &Context, agent: &Agent) -> Menu {
     let again = ctx.key(Action::Service);
     let mut offer = |key, label, detail: String, to, done: String| {
         let intent = Intent::Service { agent: agent.id, to, why: None, by: by.clone() };
-        let step = confirmed(ctx, &name, intent, format!("{name}: {done}"));
+        let step = confirmed(ctx, &name, label, intent, format!("{name}: {done}"));
         lines.push(Line { key, label, detail, step });
     };
     let back = format!("{again} r puts it back");
@@ -55,8 +55,9 @@ pub fn menu(ctx: &Context, agent: &Agent) -> Menu {
     let detail = format!("{}: open, close, or leave it to itself", agent.breaker.in_words());
     lines.push(Line { key: 'b', label: "breaker…", detail, step: breaker_menu });
     if agent.sources.iter().any(|name| **name == *Source::Kept.as_str()) {
-        let intent = Intent::RemoveAgent { agent: agent.id, by: by.clone() };
-        let step = confirmed(ctx, &name, intent, format!("{name}: removed from the operator's list"));
+        let intent = Intent::RemoveAgent { agent: agent.id, why: None, by: by.clone() };
+        let step =
+            confirmed(ctx, &name, "remove", intent, format!("{name}: removed from the operator's list"));
         let detail = "added by an operator; it leaves unless something else names it".to_owned();
         lines.push(Line { key: 'x', label: "remove from the fleet", detail, step });
     }
@@ -73,7 +74,7 @@ fn windows(ctx: &Context, agent: &Agent, name: &str, by: &Untrusted) -> Menu {
     let window = |(key, label, minutes): (char, &'static str, u64)| {
         let to = ServiceChange::Cordon { window: Some(Duration::from_secs(minutes * 60)) };
         let intent = Intent::Service { agent: agent.id, to, why: None, by: by.clone() };
-        let step = confirmed(ctx, name, intent, format!("{name}: gets no new work for {label}"));
+        let step = confirmed(ctx, name, "cordon", intent, format!("{name}: gets no new work for {label}"));
         Line { key, label, detail: "back in service by itself".into(), step }
     };
     let lines = [('1', "15 minutes", 15), ('2', "1 hour", 60), ('3', "4 hours", 240), ('4', "a day", 1440)];
@@ -86,8 +87,8 @@ fn breaker(ctx: &Context, agent: &Agent, name: &str, by: &Untrusted, live: &str)
     let again = ctx.key(Action::Service);
     let mut lines = Vec::new();
     let mut offer = |key, label, detail: String, to, done: &str| {
-        let intent = Intent::Breaker { agent: agent.id, to, by: by.clone() };
-        let step = confirmed(ctx, name, intent, format!("{name}: {done}"));
+        let intent = Intent::Breaker { agent: agent.id, to, why: None, by: by.clone() };
+        let step = confirmed(ctx, name, label, intent, format!("{name}: {done}"));
         lines.push(Line { key, label, detail, step });
     };
     if agent.breaker.position != BreakerState::Open || !held {
@@ -110,7 +111,7 @@ fn breaker(ctx: &Context, agent: &Agent, name: &str, by: &Untrusted, live: &str)
 pub fn candidate(ctx: &Context, url: &str, by: &str) -> Menu {
     let shown = Untrusted::from(url).line().fit(60);
     let keep = Intent::AddAgent { url: url.into(), by: Untrusted::from(ctx.info.operator.as_str()) };
-    let step = confirmed(ctx, &shown, keep, format!("{shown} is in the fleet; o x there removes it"));
+    let step = confirmed(ctx, &shown, "add", keep, format!("{shown} is in the fleet; o x there removes it"));
     let detail = format!("permanently; named by {}", Untrusted::from(by).line().fit(40));
     Menu::new("candidate", shown, vec![Line { key: 'a', label: "add to the fleet", detail, step }])
 }

@@ -143,7 +143,7 @@ pub fn begin(ctx: &Context, from: &Agent, to: &Agent, terms: ShiftTerms) -> Menu
     let command = command::of_intent(&ctx.snapshot, &ctx.info.flags, &intent);
     let first = steps.first().cloned().unwrap_or_default();
     let done = format!("{first} % of {old} goes to {new}; the next step after {time} and {jobs} ended jobs");
-    let step = confirmed(ctx, &format!("{old} → {new}"), intent, done);
+    let step = confirmed(ctx, &format!("{old} → {new}"), "shift", intent, done);
     let mut lines = vec![Line { key: 'y', label: "begin", detail: what, step }];
     if all.skill.is_none() {
         let skills = shared(from, to);
@@ -179,7 +179,7 @@ fn of_shift(ctx: &Context, legacy: &Agent, shift: &Shift) -> Menu {
     let mut lines = Vec::new();
     let mut offer = |key, label, detail: String, change, done: String| {
         let intent = Intent::Shift { agent: legacy.id, change, why: None, by: by.clone() };
-        let step = confirmed(ctx, &facts, intent, done);
+        let step = confirmed(ctx, &facts, label, intent, done);
         lines.push(Line { key, label, detail, step });
     };
     let first = shift.terms.steps.first().copied().unwrap_or(100);

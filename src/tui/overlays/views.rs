@@ -27,7 +27,7 @@ const ANEW: std::time::Duration = std::time::Duration::from_secs(1);
 const COUNT: u16 = 22;
 
 /// The views with keys of their own here.
-const VIEWS: [(char, Action); 15] = [
+const VIEWS: [(char, Action); 16] = [
     ('0', Action::ViewNow),
     ('1', Action::ViewFleet),
     ('2', Action::ViewTasks),
@@ -41,6 +41,7 @@ const VIEWS: [(char, Action); 15] = [
     ('s', Action::ViewSources),
     ('c', Action::ViewCandidates),
     ('g', Action::Group),
+    ('a', Action::ViewAudit),
     ('m', Action::ViewMessages),
     ('?', Action::Help),
 ];
@@ -271,6 +272,7 @@ fn of_view(ctx: &Context, action: Action) -> String {
         }
         Action::ViewCandidates => "named by other agents' cards".into(),
         Action::Group => "the fleet, by version, region, label".into(),
+        Action::ViewAudit => "who did what, and why".into(),
         Action::ViewMessages => format!("{} shown", ctx.messages.len()),
         _ => "every key".into(),
     }

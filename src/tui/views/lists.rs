@@ -3,8 +3,8 @@
 use super::listing::{LARGE, List, Order, Rows};
 use super::task_rows::TaskRows;
 use super::{
-    View, agent_rows, candidates, changes, fleet, inbox, metrics, now, problem_rows, problems, pulse, queue,
-    route_rows, routes, sources, task_rows, tasks, wire,
+    View, agent_rows, audit, candidates, changes, fleet, inbox, metrics, now, problem_rows, problems, pulse,
+    queue, route_rows, routes, sources, task_rows, tasks, wire,
 };
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -27,6 +27,7 @@ impl ListKind {
             Self::Sources => sources::SourceColumn::COLUMNS,
             Self::Candidates => candidates::CandidateColumn::COLUMNS,
             Self::Changes => changes::ChangeColumn::COLUMNS,
+            Self::Audit => audit::AuditColumn::COLUMNS,
             Self::Now => now::ImpactColumn::COLUMNS,
             Self::Metrics => metrics::MetricsColumn::COLUMNS,
             Self::Pulse => pulse::PulseColumn::COLUMNS,
@@ -52,6 +53,7 @@ impl ListKind {
             Self::Sources => sources::SourcesView::new().into(),
             Self::Candidates => candidates::CandidatesView::new().into(),
             Self::Changes => changes::ChangesView::new(None).into(),
+            Self::Audit => audit::AuditView::new().into(),
             Self::Now => now::NowView::new().into(),
             Self::Metrics => metrics::MetricsView::new().into(),
             Self::Pulse => pulse::PulseView::new().into(),
@@ -90,6 +92,7 @@ impl ListKind {
             Self::Sources => &["source", "kind", "at", "state", "error", "name", "where"],
             Self::Candidates => &["url", "name", "by"],
             Self::Changes => &["agent", "kind"],
+            Self::Audit => &["who", "surface", "did", "target", "why", "outcome", "intent", "agent"],
             Self::Now => &["skill", "caller", "name"],
             Self::Metrics => &["agent", "skill", "caller", "name"],
             Self::Pulse => &["agent", "name"],
@@ -168,6 +171,7 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
         | ListKind::Metrics
         | ListKind::Pulse
         | ListKind::Candidates
-        | ListKind::Changes => return None,
+        | ListKind::Changes
+        | ListKind::Audit => return None,
     })
 }

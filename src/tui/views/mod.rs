@@ -4,6 +4,7 @@ pub mod about;
 pub mod agent;
 pub mod agent_metrics;
 pub mod agent_rows;
+pub mod audit;
 pub mod candidates;
 pub mod changes;
 pub mod conversation;
@@ -101,6 +102,7 @@ views! {
     Sources "sources" sources::SourcesView,
     Candidates "candidates" candidates::CandidatesView,
     Changes "changes" changes::ChangesView,
+    Audit "audit" audit::AuditView,
     Messages "messages" messages::MessagesView,
     Drill "drill" drill::DrillView,
     Raw "raw" raw::RawView,
@@ -123,6 +125,7 @@ impl View {
             Action::ViewWire => wire::WireView::new(None).into(),
             Action::ViewSources => sources::SourcesView::new().into(),
             Action::ViewCandidates => candidates::CandidatesView::new().into(),
+            Action::ViewAudit => audit::AuditView::new().into(),
             Action::ViewMessages => messages::MessagesView::new().into(),
             _ => return None,
         })

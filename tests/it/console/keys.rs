@@ -13,6 +13,14 @@ use super::{Console, info};
 /// What was wished for, in words.
 fn wishes(console: &Console) -> Vec<String> {
     let wish = |cmd: &Cmd| match cmd {
+        // Several at once are each one of so many.
+        Cmd::SubmitOneOf(of, intents, words) => match intents.as_slice() {
+            [Intent::Cancel { why, .. } | Intent::CancelWithDelegated { why, .. }] => {
+                let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+                Some(format!("1 of {of}: {words}{why}"))
+            }
+            other => Some(format!("{other:?}: {words}")),
+        },
         Cmd::Submit(Intent::Cancel { why, .. } | Intent::CancelWithDelegated { why, .. }, words) => Some(
             format!("cancel: {words}{}", why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()),
         ),
@@ -109,7 +117,7 @@ fn actions_in_production_require_a_number_and_a_reason() {
     check(&format!("{two} enter"), &[]);
     check(&format!("{two} \"2\" enter"), &[]);
     check(&format!("{two} \"3\" tab \"why\" enter"), &[]);
-    let both = ["cancel: cancel of d47f requested (rules)", "cancel: cancel of 6a88 requested (rules)"];
+    let both = ["1 of 2: cancel of d47f requested (rules)", "1 of 2: cancel of 6a88 requested (rules)"];
     check(&format!("{two} \"2\" tab \"rules\" enter"), &both);
     let mut staging =
         Console::with(120, 40, quarterdeck::tui::context::Info { protect: false, ..info() }, mono());
@@ -117,6 +125,25 @@ fn actions_in_production_require_a_number_and_a_reason() {
         staging.press(key).wait(0.3);
     }
     assert_eq!(wishes(&staging).len(), 2);
+}
+
+/// One task needs only `y`; its card takes a reason, and what takes work away from an agent in production wants one.
+#[test]
+fn reasons_are_typed_into_cards_and_prompts() {
+    check("2 / \"88213\" enter x y", &["cancel: cancel of d47f requested"]);
+    check("2 / \"88213\" enter x w \"rules\" enter y", &["cancel: cancel of d47f requested (rules)"]);
+    check("2 / \"88213\" enter x w \"y\" esc", &[]);
+    let mut console = Console::new(120, 40);
+    for key in "1 o c enter".split(' ') {
+        console.press(key).wait(0.3);
+    }
+    assert_eq!(wishes(&console), [""; 0], "a reason is missing");
+    console.press("\"disk\" enter");
+    let asked = console.asked.iter().find_map(|cmd| match cmd {
+        Cmd::Submit(Intent::Service { why, .. }, _) => why.clone(),
+        _ => None,
+    });
+    assert_eq!(asked, Some("disk".into()));
 }
 
 fn mono() -> Theme {

@@ -147,6 +147,8 @@ impl Console {
                 let agents = [agents.next().unwrap(), agents.next().unwrap()];
                 Answer::Replayed(Box::new(routed::replayed(*after, agents)))
             }
+            Query::Audit { filter, .. } => Answer::Audit(screens::audit(&self.scene, filter)),
+            Query::VerifyAudit { .. } => Answer::AuditVerified(Box::new(screens::verified())),
             Query::Outputs { .. } | Query::ReadTask { .. } => unreachable!("no screen asks for {query:?}"),
         }
     }

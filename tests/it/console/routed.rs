@@ -316,7 +316,9 @@ fn submitted(console: &Console) -> Vec<String> {
     };
     let intents = console.asked.iter().flat_map(|cmd| match cmd {
         Cmd::Submit(intent, _) => vec![words(intent)],
-        Cmd::SubmitInOrder(intents, _) => intents.iter().map(words).collect(),
+        Cmd::SubmitInOrder(intents, _) | Cmd::SubmitOneOf(_, intents, _) => {
+            intents.iter().map(words).collect()
+        }
         _ => Vec::new(),
     });
     intents.collect()

@@ -1,8 +1,11 @@
 //! Every screen at four sizes, as it is drawn.
 
+use quarterdeck::domain::audit::page::{AuditFilter, AuditPage, Verification};
 use quarterdeck::domain::id::AgentKey;
 use quarterdeck::domain::job::task::TaskState;
 use quarterdeck::net::tap::{Fault, Frame, Kind, Label, Method};
+use quarterdeck::tui::cmd::Cmd;
+use quarterdeck::tui::msg::Msg;
 use quarterdeck::tui::theme::{Depth, Theme};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -125,6 +128,8 @@ fn every_screen_at_every_size() {
         ("wire", "v w"),
         ("wire-frame", "v w j enter"),
         ("messages", ": \"theme_pink\" enter v m"),
+        ("audit", "v a"),
+        ("audit-refused", "v a j j z"),
         ("sources", "v s"),
         ("candidates", "v c"),
         ("changes", "c"),
@@ -171,9 +176,24 @@ fn a_fleet_that_is_being_opened_says_so() {
 #[test]
 fn screens_are_drawn_in_ascii_too() {
     let mut console = Console::with(80, 24, super::info(), Theme::load("dark", Depth::None, true));
-    for keys in
-        ["0", "7", "t", "esc", ": \"pulse\" enter", "1", "2", "3", "4", "?", "esc", "n", "esc", "2", "enter"]
-    {
+    for keys in [
+        "0",
+        "7",
+        "t",
+        "esc",
+        ": \"pulse\" enter",
+        "1",
+        "2",
+        "3",
+        "4",
+        "v a",
+        "?",
+        "esc",
+        "n",
+        "esc",
+        "2",
+        "enter",
+    ] {
         console.press(keys);
         let screen = console.screen();
         assert!(screen.is_ascii(), "{keys}:\n{screen}");
@@ -210,4 +230,135 @@ fn any_size_is_drawn() {
             }
         }
     }
+}
+
+/// The audit of the scene: what operators did in the half hour before.
+pub(crate) fn audit(scene: &Scene, filter: &AuditFilter) -> AuditPage {
+    use quarterdeck::domain::audit::page::AuditEntry;
+    use quarterdeck::domain::audit::{ActOutcome, AuditRecord, AuditTarget, Hash, Surface};
+    use quarterdeck::domain::fact::Owner;
+    let agent = |name: &str| {
+        let mut rows = scene.state.agents().iter().map(|(_, row)| row);
+        rows.find(|row| row.name.raw() == name).map(|row| row.id)
+    };
+    let refused = |why: &str| ActOutcome::Refused(why.into());
+    let acts = [
+        (-1700.0, "sam", None, Surface::Console, "resume", "cashier-2", None, ActOutcome::Accepted),
+        (
+            -900.0,
+            "mia",
+            Some(1000),
+            Surface::Cli,
+            "cordon",
+            "cashier-2",
+            Some("2.4.1 fails on discounts"),
+            ActOutcome::Accepted,
+        ),
+        (
+            -400.0,
+            "mia",
+            None,
+            Surface::Console,
+            "cancel",
+            "\"charge order 88210\" at cashier-1",
+            None,
+            refused("it has ended: completed"),
+        ),
+        (
+            -60.0,
+            "deploy-bot\u{1b}[2J",
+            Some(1000),
+            Surface::Socket,
+            "drain",
+            "cashier-2",
+            None,
+            refused("this fleet is protected, so give a reason"),
+        ),
+        (
+            -30.0,
+            "quarterdeck",
+            None,
+            Surface::Engine,
+            "send",
+            "\"charge order 88241\" to cashier-1",
+            None,
+            ActOutcome::Accepted,
+        ),
+        (
+            -5.0,
+            "mia",
+            None,
+            Surface::Console,
+            "note",
+            "p-1 cashier-2: rolled back, watch it",
+            None,
+            ActOutcome::Withdrawn,
+        ),
+    ];
+    let entries =
+        (1_u64..).zip(acts).map(|(number, (second, who, peer, surface, intent, words, why, outcome))| {
+            AuditEntry {
+                number,
+                seq: number,
+                hash: Hash([u8::try_from(number).unwrap(); 32]),
+                record: AuditRecord {
+                    at: at(super::scene::NOW + second),
+                    owner: Owner::Fleet,
+                    who: who.into(),
+                    surface,
+                    peer,
+                    intent: intent.into(),
+                    target: AuditTarget {
+                        agent: agent(words),
+                        words: words.into(),
+                        ..AuditTarget::default()
+                    },
+                    why: why.map(Into::into),
+                    bulk: if intent == "cancel" { 14 } else { 0 },
+                    outcome,
+                },
+            }
+        });
+    let wanted = |entry: &AuditEntry| filter.since.is_none_or(|since| entry.record.at >= since);
+    let mut entries: Vec<AuditEntry> = entries.filter(wanted).collect();
+    entries.reverse();
+    AuditPage { entries, next: None }
+}
+
+/// The chains hold.
+pub(crate) fn verified() -> Verification {
+    Verification { rows: 1204, owners: 317, seals: 60, ..Verification::default() }
+}
+
+/// An audit that does not hold says so, and where; `enter` opens what a record is about.
+#[test]
+fn a_broken_audit_is_shown_with_its_place() {
+    use quarterdeck::domain::audit::page::Break;
+    use quarterdeck::engine::{Answer, Query};
+    let mut console = Console::new(120, 40);
+    console.press("v a");
+    assert!(console.screen().contains("holds, checked 03:04"), "{}", console.screen());
+    let broken = Some(Break { owner: "job:0191".into(), seq: 3, what: "this row is missing".into() });
+    let found = Box::new(Verification { broken, ..verified() });
+    let query = Query::VerifyAudit { head: None };
+    // ctrl-r verifies anew; here the answer is another one.
+    let asked = quarterdeck::tui::update::update(
+        &mut console.model,
+        console.now,
+        [Msg::Key(super::named("ctrl-r").unwrap())],
+    );
+    let generation = asked.iter().find_map(|cmd| match cmd {
+        Cmd::Query(asked, generation) if *asked == query => Some(*generation),
+        _ => None,
+    });
+    console.send([Msg::Answered(query, generation.unwrap(), Ok(Answer::AuditVerified(found)))]);
+    let screen = console.screen();
+    assert!(screen.contains("DOES NOT HOLD, checked 03:04"), "{screen}");
+    assert!(screen.contains("BROKEN    job:0191 row 3: this row is missing"), "{screen}");
+    console.press("/ \"cordon\" enter enter");
+    assert!(
+        console.screen().contains("fleet › cashier-2") || console.screen().contains("agent"),
+        "{}",
+        console.screen()
+    );
 }

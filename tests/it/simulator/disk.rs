@@ -379,7 +379,7 @@ impl World {
             };
             return self.submit(Intent::Service { agent, to, why: None, by });
         }
-        self.submit(Intent::Breaker { agent, to, by });
+        self.submit(Intent::Breaker { agent, to, why: None, by });
     }
 
     /// Checks that no notification which was due long ago is still waiting to be posted.

@@ -18,6 +18,7 @@ use quarterdeck::domain::agent::shift::ShiftChange;
 use quarterdeck::domain::agent::version::Minimum;
 use quarterdeck::domain::agent::{Agent, AgentSpec, Source};
 use quarterdeck::domain::apply::apply;
+use quarterdeck::domain::audit::{ActOutcome, AuditRecord};
 use quarterdeck::domain::call::{
     Answered, CallKind, Outcome, Page, Probed, SendOutcome, StreamOutcome, SubscribeOutcome,
 };
@@ -288,7 +289,13 @@ impl World {
     fn feed(&mut self, input: Input) {
         let mut out = Out::default();
         let is_intent = matches!(input, Input::Intent { .. });
+        let acts = matches!(&input, Input::Intent { intent, .. } if intent.acts());
         self.core.step(self.now, input, &mut out);
+        // Each act has one record, and nothing else has any.
+        assert_eq!(out.audits.len(), usize::from(acts), "{out:?}");
+        let refused = out.replies.iter().any(|reply| reply.result.is_err());
+        let says_refused = |record: &AuditRecord| matches!(record.outcome, ActOutcome::Refused(_));
+        assert!(!is_intent || out.audits.iter().all(|record| says_refused(record) == refused), "{out:?}");
         if is_intent && out.replies.iter().any(|reply| reply.result.is_err()) {
             assert!(out.facts.is_empty(), "a refused intent left facts: {out:?}");
             assert!(out.effects.is_empty(), "a refused intent left effects: {out:?}");
@@ -818,7 +825,7 @@ impl World {
             }
             4 if !agents.is_empty() && self.seed.below(3) == 0 => {
                 let agent = agents[self.seed.below(agents.len() as u64) as usize];
-                Intent::RemoveAgent { agent, by: "sam".into() }
+                Intent::RemoveAgent { agent, why: None, by: "sam".into() }
             }
             2 => {
                 let waiting = attempts.iter().find(|attempt| attempt.needs_you() && attempt.task.is_some());

@@ -98,6 +98,14 @@ impl Card {
                 span(" leave it", Role::Plain),
             ];
         }
+        if self.explains {
+            return vec![
+                span("enter", Role::Key),
+                span(" back to the card   ", Role::Plain),
+                span("esc", Role::Key),
+                span(" leave it", Role::Plain),
+            ];
+        }
         let lit = |on: bool| if on { Role::Accent } else { Role::Plain };
         let does = if matches!(self.about, About::Quit) { " quit" } else { " do it" };
         let stays = if matches!(self.about, About::Quit) { " stay" } else { " leave it" };
@@ -117,6 +125,10 @@ impl Card {
                 if self.cascade { " leave what it delegated" } else { " with what it delegated" },
                 Role::Plain,
             ));
+        }
+        if self.takes_reason() {
+            line.push(span("   w", Role::Key));
+            line.push(span(" why", Role::Plain));
         }
         if matches!(self.about, About::Answer(_)) {
             line.push(span("   w", Role::Key));
@@ -194,6 +206,10 @@ impl Card {
                     if self.cascade { "leave what they delegated" } else { "with what they delegated" };
                 lines.push((7, Line::Text(vec![span("d ", Role::Key), span(label, Role::Plain)])));
             }
+        }
+        if !self.is_bulk() && (self.explains || !self.why.text().is_empty()) {
+            lines.push((1, Line::Text(Vec::new())));
+            lines.push((9, Line::Field("why".into(), self.why.clone(), self.explains)));
         }
         let plain = |line, role| Line::Text(vec![span(line, role)]);
         lines.push((4, Line::Rule("what will happen")));

@@ -93,6 +93,8 @@ pub struct Card {
     number: Field,
     why: Field,
     typing: Typing,
+    /// True while the reason of a card about one thing is typed.
+    explains: bool,
     /// The agent that a new attempt goes to.
     pick: Pick,
     /// What it takes along from the earlier one.
@@ -183,6 +185,7 @@ impl Card {
             number: Field::default(),
             why: Field::default(),
             typing: Typing::Number,
+            explains: false,
             pick: Pick::default(),
             carry: Carry::default(),
             complaint: None,
@@ -213,6 +216,11 @@ impl Card {
     /// The key hint in the last border.
     pub fn hint(&self) -> &'static str {
         if matches!(self.about, About::Quit) { "esc stay" } else { "esc leave it" }
+    }
+
+    /// True if its acts take a reason.
+    fn takes_reason(&self) -> bool {
+        matches!(self.about, About::Cancel | About::Again(_))
     }
 
     fn is_bulk(&self) -> bool {
@@ -293,7 +301,7 @@ impl Card {
             self.pick.field.insert(text.trim());
             return true;
         }
-        if self.is_bulk() && self.typing == Typing::Why {
+        if self.explains || self.is_bulk() && self.typing == Typing::Why {
             self.why.insert(text);
             return true;
         }
@@ -323,6 +331,13 @@ impl Card {
         if self.is_bulk() {
             return self.bulk_key(chord, ctx);
         }
+        if self.explains {
+            self.explains = !matches!(chord.code, KeyCode::Enter | KeyCode::Tab);
+            if self.explains {
+                self.why.key(chord);
+            }
+            return KeyOutcome::Stays(Vec::new());
+        }
         match chord.code {
             KeyCode::Char('y') if !chord.ctrl => self.act(ctx),
             KeyCode::Char('d') if !chord.ctrl && self.may_cascade() => {
@@ -344,6 +359,10 @@ impl Card {
             },
             KeyCode::Char(letter @ ('x' | 'h')) if !chord.ctrl && self.can_carry(ctx) => {
                 self.change_carry(letter);
+                KeyOutcome::Stays(Vec::new())
+            }
+            KeyCode::Char('w') if self.takes_reason() && !chord.ctrl => {
+                self.explains = true;
                 KeyOutcome::Stays(Vec::new())
             }
             KeyCode::Char(digit @ '1'..='9') if !chord.ctrl => {
@@ -536,8 +555,15 @@ impl Card {
             self.pick.open();
             return KeyOutcome::Stays(Vec::new());
         }
-        let requeues = self.requeues(ctx).into_iter();
-        let requeues = requeues.map(|intent| Step::Cmd(Cmd::Submit(intent, self.words(ctx, "the job"))));
+        let count = self.count(ctx);
+        let requeues = self.requeues(ctx).into_iter().map(|intent| {
+            let words = self.words(ctx, "the job");
+            Step::Cmd(if count > 1 {
+                Cmd::SubmitOneOf(count, vec![intent], words)
+            } else {
+                Cmd::Submit(intent, words)
+            })
+        });
         let steps: Vec<Step> = self
             .doable(ctx)
             .into_iter()
@@ -546,6 +572,9 @@ impl Card {
                     attempt.task.as_ref().map_or_else(|| "the message".to_owned(), |task| task.id.short());
                 let mut intents = self.intents(ctx, attempt);
                 let words = self.words(ctx, &id);
+                if count > 1 {
+                    return (!intents.is_empty()).then(|| Step::Cmd(Cmd::SubmitOneOf(count, intents, words)));
+                }
                 let last = intents.pop()?;
                 Some(Step::Cmd(if intents.is_empty() {
                     Cmd::Submit(last, words)
