@@ -124,8 +124,8 @@ pub enum Command {
     Metrics(Metrics),
     /// Take an agent out of service and wait until nothing runs there, or put it back.
     Drain(Box<super::drain::Drain>),
-    /// List the jobs that wait for an agent, and those that were given up; try one of these again.
-    Queue(Queue),
+    /// List the jobs that wait for an agent, and those that were given up.
+    Queue(super::queue::Queue),
     /// Hold an agent's breaker open or closed, or return it to automatic.
     Breaker(Breaker),
     /// Record a note for the next operator.
@@ -497,12 +497,12 @@ pub enum Task {
         timeout: std::time::Duration,
     },
     /// Try a job again after its last attempt ended without a result: at another agent, or at the one that --to names.
-    Retry(Again),
+    Retry(super::reroute::Again),
     /// Move a job to another agent: cancel its task, and send it there once the task was seen to end.
-    Reroute(Again),
+    Reroute(super::reroute::Again),
     /// Race a live task: send another attempt and leave this one running. The first that completes wins, and the
     /// others are canceled. The work is done twice.
-    Race(Race),
+    Race(super::reroute::Race),
     /// Resend an uncertain attempt with the same message id.
     Resend {
         /// Id of the attempt or its job, as shown by `inbox` and `task list`.
@@ -524,79 +524,6 @@ pub enum Task {
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
-}
-
-/// `task retry` and `task reroute`
-#[derive(Args, Debug)]
-pub struct Again {
-    /// Id of the job, of an attempt of it, or of its task.
-    #[arg(value_name = "ID")]
-    pub attempt: String,
-    /// Agent to send it to [default: the router chooses, agents that were not tried first].
-    #[arg(long, value_name = "NAME")]
-    pub to: Option<String>,
-    /// Conversation of the new attempt: that of the earlier one, which other agents than its own and the replicas of
-    /// that may not know, or a new one [default: the one that was given with the message, if any].
-    #[arg(long, value_name = "CONTEXT", value_parser = ["same", "new"])]
-    pub context: Option<String>,
-    /// What to take along of the earlier attempt's conversation and artifacts: nothing, their ids, or their content, as
-    /// far as it fits into 256 KiB.
-    #[arg(long, value_name = "WHAT", value_parser = ["none", "references", "content"], default_value = "none")]
-    pub carry: String,
-    /// Reason, recorded in the job's history.
-    #[arg(long, value_name = "TEXT")]
-    pub why: Option<String>,
-    /// Maximum time to wait [default: no limit].
-    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
-    pub timeout: Option<std::time::Duration>,
-}
-
-/// `task race`
-#[derive(Args, Debug)]
-pub struct Race {
-    /// Id of the job, of an attempt of it, or of its task.
-    #[arg(value_name = "ID")]
-    pub attempt: String,
-    /// Agent to send it to [default: the router chooses another one].
-    #[arg(long, value_name = "NAME")]
-    pub agent: Option<String>,
-    /// Reason, recorded in the job's history.
-    #[arg(long, value_name = "TEXT")]
-    pub why: String,
-    /// Maximum time to wait [default: no limit].
-    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
-    pub timeout: Option<std::time::Duration>,
-}
-
-/// `queue`
-#[derive(Args, Debug)]
-pub struct Queue {
-    #[command(subcommand)]
-    pub act: Option<QueueCommand>,
-}
-
-/// `queue …`
-#[derive(Subcommand, Debug)]
-pub enum QueueCommand {
-    /// Try a dead letter again, whether or not an attempt of it was made.
-    Retry(Requeue),
-}
-
-/// `queue retry`
-#[derive(Args, Debug)]
-pub struct Requeue {
-    /// Id of the job, as `queue` shows it.
-    #[arg(value_name = "JOB")]
-    pub job: String,
-    /// Agent to send it to [default: the router chooses].
-    #[arg(long, value_name = "NAME")]
-    pub to: Option<String>,
-    /// Reason, recorded in the job's history.
-    #[arg(long, value_name = "TEXT")]
-    pub why: Option<String>,
-    /// Maximum time to wait [default: no limit].
-    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
-    pub timeout: Option<std::time::Duration>,
 }
 
 /// A list of one agent or of all.

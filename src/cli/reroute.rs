@@ -3,14 +3,15 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use tokio::time::Instant;
 
-use super::args::{Again, Login};
+use super::args::Login;
 use super::output::{Failure, Printer};
 use super::session::{Session, Setup, find_agent, probed};
 use super::uncertain;
 use super::watched_task::WatchedTask;
-use crate::config::nearest;
+use crate::config::{nearest, units};
 use crate::domain::agent::Health;
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
@@ -19,6 +20,48 @@ use crate::domain::job::carry::{Carry, CarryContext, CarryHistory};
 use crate::domain::job::detail::Detail;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
+
+/// `task retry` and `task reroute`
+#[derive(Args, Debug)]
+pub struct Again {
+    /// Id of the job, of an attempt of it, or of its task.
+    #[arg(value_name = "ID")]
+    pub attempt: String,
+    /// Agent to send it to [default: the router chooses, agents that were not tried first].
+    #[arg(long, value_name = "NAME")]
+    pub to: Option<String>,
+    /// Conversation of the new attempt: that of the earlier one, which other agents than its own and the replicas of
+    /// that may not know, or a new one [default: the one that was given with the message, if any].
+    #[arg(long, value_name = "CONTEXT", value_parser = ["same", "new"])]
+    pub context: Option<String>,
+    /// What to take along of the earlier attempt's conversation and artifacts: nothing, their ids, or their content, as
+    /// far as it fits into 256 KiB.
+    #[arg(long, value_name = "WHAT", value_parser = ["none", "references", "content"], default_value = "none")]
+    pub carry: String,
+    /// Reason, recorded in the job's history.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// Maximum time to wait [default: no limit].
+    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
+    pub timeout: Option<std::time::Duration>,
+}
+
+/// `task race`
+#[derive(Args, Debug)]
+pub struct Race {
+    /// Id of the job, of an attempt of it, or of its task.
+    #[arg(value_name = "ID")]
+    pub attempt: String,
+    /// Agent to send it to [default: the router chooses another one].
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// Reason, recorded in the job's history.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// Maximum time to wait [default: no limit].
+    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
+    pub timeout: Option<std::time::Duration>,
+}
 
 /// The time in which every agent is probed, so that the router knows who takes work.
 const FIND: std::time::Duration = std::time::Duration::from_secs(10);
@@ -35,7 +78,7 @@ pub(super) enum How {
         /// The agent; none lets the router choose.
         to: Option<String>,
         /// The reason.
-        why: String,
+        why: Option<String>,
     },
     /// Try a dead letter again.
     Requeue {
@@ -57,11 +100,11 @@ impl How {
 
     fn why(&self) -> Option<Untrusted> {
         match self {
-            Self::Retry(Again { why, .. }) | Self::Reroute(Again { why, .. }) | Self::Requeue { why, .. } => {
-                why.as_deref().map(Untrusted::from)
-            }
-            Self::Race { why, .. } => Some(why.as_str().into()),
+            Self::Retry(Again { why, .. }) | Self::Reroute(Again { why, .. }) => why,
+            Self::Race { why, .. } | Self::Requeue { why, .. } => why,
         }
+        .as_deref()
+        .map(Untrusted::from)
     }
 
     /// What is taken along.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::args::{Again, Global, OptionalTarget, Race, Task as Args};
+use super::args::{Global, OptionalTarget, Task as Args};
 use super::output::{Failure, Printer, table};
-use super::reroute::{self, How};
+use super::reroute::{self, Again, How, Race};
 use super::send::{find_task, reach};
 use super::session::{Session, Setup, probed, stored};
 use super::watched_task::WatchedTask;
