@@ -128,7 +128,7 @@ pub enum Command {
     /// Show what would happen if agents died now; on a demo fleet, let them die for real.
     Drill(Box<super::drill::Drill>),
     /// List the jobs that wait for an agent, and those that were given up; try one of these again.
-    Queue(Queue),
+    Queue(super::queue::Queue),
     /// Hold an agent's breaker open or closed, or return it to automatic.
     Breaker(super::breaker::Breaker),
     /// Show who did what, verify that no record of it was changed, or export it.
@@ -524,37 +524,6 @@ pub enum Task {
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
-}
-
-/// `queue`
-#[derive(Args, Debug)]
-pub struct Queue {
-    #[command(subcommand)]
-    pub act: Option<QueueCommand>,
-}
-
-/// `queue …`
-#[derive(Subcommand, Debug)]
-pub enum QueueCommand {
-    /// Try a dead letter again, whether or not an attempt of it was made.
-    Retry(Requeue),
-}
-
-/// `queue retry`
-#[derive(Args, Debug)]
-pub struct Requeue {
-    /// Id of the job, as `queue` shows it.
-    #[arg(value_name = "JOB")]
-    pub job: String,
-    /// Agent to send it to [default: the router chooses].
-    #[arg(long, value_name = "NAME")]
-    pub to: Option<String>,
-    /// Reason, recorded in the job's history.
-    #[arg(long, value_name = "TEXT")]
-    pub why: Option<String>,
-    /// Maximum time to wait [default: no limit].
-    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
-    pub timeout: Option<std::time::Duration>,
 }
 
 /// A list of one agent or of all.

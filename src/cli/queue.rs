@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::args::{Global, Queue as Args, QueueCommand};
+use super::args::Global;
 use super::output::{Failure, Printer, table};
 use super::reroute::{self, How};
 use super::session::{Session, Setup, stored};
 use super::task::as_of;
+use crate::config::units;
 use crate::domain::job::Job;
 use crate::domain::job::plan::{JobPhase, Plan, WaitReason};
 use crate::domain::route::Target;
@@ -16,10 +18,41 @@ use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::format_duration;
 use crate::protocol::timestamp;
 
+/// `queue`
+#[derive(Args, Debug)]
+pub struct Queue {
+    #[command(subcommand)]
+    pub act: Option<QueueCommand>,
+}
+
+/// `queue …`
+#[derive(Subcommand, Debug)]
+pub enum QueueCommand {
+    /// Try a dead letter again, whether or not an attempt of it was made.
+    Retry(Requeue),
+}
+
+/// `queue retry`
+#[derive(Args, Debug)]
+pub struct Requeue {
+    /// Id of the job, as `queue` shows it.
+    #[arg(value_name = "JOB")]
+    pub job: String,
+    /// Agent to send it to [default: the router chooses].
+    #[arg(long, value_name = "NAME")]
+    pub to: Option<String>,
+    /// Reason, recorded in the job's history.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// Maximum time to wait [default: no limit].
+    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
+    pub timeout: Option<std::time::Duration>,
+}
+
 /// Dead letters that are shown, newest first: of many, the last ones say what is wrong now.
 const DEAD_LETTERS: usize = 1000;
 
-pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
+pub(super) async fn run(global: &Global, args: Queue, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
     if let Some(QueueCommand::Retry(requeue)) = &args.act {
         return reroute::run(setup, How::Requeue(requeue), out).await;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use tokio::time::Instant;
 
-use super::args::{Login, Requeue};
+use super::args::Login;
 use super::bulk::{self, Act, Asked};
 use super::output::{Failure, Printer};
+use super::queue::Requeue;
 use super::session::{Session, Setup, find_agent, probed};
 use super::task_args::{Again, Race};
 use super::uncertain;
@@ -59,10 +60,12 @@ impl How<'_> {
 
     fn why(&self) -> Option<Untrusted> {
         match self {
-            Self::Retry(again) | Self::Reroute(again) => again.why.as_deref().map(Untrusted::from),
-            Self::Race(race) => Some(race.why.as_str().into()),
-            Self::Requeue(requeue) => requeue.why.as_deref().map(Untrusted::from),
+            Self::Retry(again) | Self::Reroute(again) => &again.why,
+            Self::Race(race) => &race.why,
+            Self::Requeue(requeue) => &requeue.why,
         }
+        .as_deref()
+        .map(Untrusted::from)
     }
 
     fn carry(&self) -> Carry {

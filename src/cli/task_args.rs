@@ -82,7 +82,7 @@ pub struct Race {
     pub agent: Option<String>,
     /// Reason, recorded in the job's history.
     #[arg(long, value_name = "TEXT")]
-    pub why: String,
+    pub why: Option<String>,
     /// Maximum time to wait [default: no limit].
     #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
     pub timeout: Option<std::time::Duration>,

@@ -2,6 +2,7 @@
 //!
 //! Reading finds every fault at once and names its line. Secrets are references until they are used.
 
+mod attempts;
 mod breaker;
 mod console;
 mod fault;

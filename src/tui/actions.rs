@@ -125,7 +125,7 @@ actions! {
     New "new-task" Act ["n"] "new" "A new task.",
     EditCopy "edit-copy" Act ["e"] "edit a copy" "Edit a copy of this task and send it.",
     Answer "answer" Act ["a"] "answer" "Answer the question; take the problem, at once.",
-    Again "again" Act ["r"] "again" "Send it again: to another agent, the same or a chosen one; move a live task; settle what may have arrived.",
+    Again "again" Act ["r"] "again" "Send it again: to another agent, the same or a chosen one; move or race a live task; settle what may have arrived.",
     Service "service" Act ["o"] "in or out of service" "Take the agent in or out of service: its breaker, a check.",
     Mute "mute" Act ["m"] "mute" "Mute a problem for a given time, with a reason, at once.",
     Undo "undo" Act ["u"] "undo" "Take back, at once: a mute or a take of this row, else your last note, mute, take or undo.",

@@ -220,6 +220,14 @@ impl Again {
             .filter_map(|attempt| Some(snapshot.agents.get(attempt.agent)?.name.line().into_string()))
             .collect();
         let choice = |act, letter, label, meaning: String| Choice { act, letter, label, meaning };
+        // Nothing follows while another attempt runs.
+        let beside = of.iter().any(|attempt| runs_beside(snapshot, attempt));
+        let routed = routed.filter(|_| !beside || self == Self::Live);
+        let lost = if beside {
+            "nothing is sent, and the other attempt goes on"
+        } else {
+            "nothing is sent, and the job ends"
+        };
         let picked = chosen.map_or_else(String::new, str::to_owned);
         let mut all = Vec::new();
         match self {
@@ -230,12 +238,7 @@ impl Again {
                     "send it again",
                     "same id: agents that check ids drop duplicates".into(),
                 ));
-                all.push(choice(
-                    Act::PresumeLost,
-                    'l',
-                    "presume it lost",
-                    "nothing is sent, and the job ends".into(),
-                ));
+                all.push(choice(Act::PresumeLost, 'l', "presume it lost", lost.into()));
                 if let Some(routed) = routed {
                     let label = "presume it lost, and send it to another";
                     all.push(choice(Act::PresumeLostAndRetry, 'o', label, routed));
@@ -246,12 +249,7 @@ impl Again {
                     let label = "presume it lost, and send it to another";
                     all.push(choice(Act::PresumeLostAndRetry, 'o', label, routed));
                 }
-                all.push(choice(
-                    Act::PresumeLost,
-                    'l',
-                    "presume it lost",
-                    "nothing is sent, and the job ends".into(),
-                ));
+                all.push(choice(Act::PresumeLost, 'l', "presume it lost", lost.into()));
             }
             Self::Ended => {
                 if let Some(routed) = routed {
@@ -262,7 +260,6 @@ impl Again {
                 all.push(choice(Act::Chosen, 'c', "choose an agent…", picked));
             }
             Self::Live => {
-                let beside = of.iter().any(|attempt| runs_beside(snapshot, attempt));
                 let race = (of.len() == 1).then(|| match &routed {
                     Some(_) => choice(Act::Race, 'r', RACE, "at another agent".into()),
                     None => choice(Act::RaceChosen, 'r', RACE_CHOSEN, picked.clone()),
@@ -389,9 +386,9 @@ impl Again {
                     plan.is_some_and(|plan| plan.idempotent)
                 };
                 let harm = if of.iter().all(idempotent) {
-                    "Its route is idempotent: that does no harm."
+                    "Its rule says that this does no harm."
                 } else {
-                    "Its route is not idempotent: be sure that this does no harm."
+                    "No rule says that this does no harm: be sure of it."
                 };
                 vec![format!(
                     "Another attempt, a new message with the same contents, goes to {who} while this one runs on: the work is done twice. {harm} The first that completes wins. The others are canceled, and that is verified."

@@ -16,6 +16,7 @@ use crate::domain::problem::ProblemAct;
 use crate::domain::route::Target;
 use crate::domain::shell_words::{positional, quoted};
 use crate::domain::state::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
 use crate::protocol::{Request, codec};
 
 /// How an agent is named on the command line: by its name, else by its URL.
@@ -179,20 +180,10 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             format!("quarterdeck{flags} task presume-lost {attempt}{}", reason(why.as_ref()))
         }
         Intent::Retry { attempt, to, carry, why } => {
-            format!(
-                "quarterdeck{flags} task retry {attempt}{}{}{}",
-                elsewhere(snapshot, *to),
-                carrying(*carry),
-                reason(why.as_ref())
-            )
+            format!("quarterdeck{flags} task retry {attempt}{}", anew(snapshot, *to, *carry, why.as_ref()))
         }
         Intent::Reroute { attempt, to, carry, why } => {
-            format!(
-                "quarterdeck{flags} task reroute {attempt}{}{}{}",
-                elsewhere(snapshot, *to),
-                carrying(*carry),
-                reason(why.as_ref())
-            )
+            format!("quarterdeck{flags} task reroute {attempt}{}", anew(snapshot, *to, *carry, why.as_ref()))
         }
         Intent::Race { attempt, to, why } => {
             let to = to.map(|to| format!(" --agent={}", named(snapshot, to))).unwrap_or_default();
@@ -200,9 +191,8 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         }
         Intent::Requeue { job, to, why } => {
             format!(
-                "quarterdeck{flags} queue retry {job}{}{}",
-                elsewhere(snapshot, *to),
-                reason(why.as_ref())
+                "quarterdeck{flags} queue retry {job}{}",
+                anew(snapshot, *to, Carry::default(), why.as_ref())
             )
         }
         Intent::CheckAgent { .. } | Intent::AddAgents { .. } => format!("quarterdeck{flags} agents"),
@@ -297,6 +287,11 @@ fn on_problem(flags: &str, number: u32, act: &ProblemAct) -> String {
     }
 }
 
+/// The options of another attempt: where it goes, what it takes along, and why.
+fn anew(snapshot: &Snapshot, to: Option<AgentId>, carry: Carry, why: Option<&Untrusted>) -> String {
+    format!("{}{}{}", elsewhere(snapshot, to), carrying(carry), reason(why))
+}
+
 /// The options for what another attempt takes along.
 fn carrying(carry: Carry) -> String {
     let context = match carry.context {
@@ -310,7 +305,7 @@ fn carrying(carry: Carry) -> String {
     context + &history
 }
 
-fn reason(why: Option<&crate::domain::text::Untrusted>) -> String {
+fn reason(why: Option<&Untrusted>) -> String {
     why.map(|why| format!(" --why={}", quoted(why.raw()))).unwrap_or_default()
 }
 

@@ -156,6 +156,93 @@ async fn a_job_is_tried_again_elsewhere_with_a_message_of_its_own() {
     assert!(text(&unknown.stderr).contains("did you mean two?"), "{}", text(&unknown.stderr));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_attempt_takes_along_arrives_at_its_agent() {
+    let desk = desk();
+    let failed = loop {
+        let sent = desk.json(&["send", "-a", "broken", "a room"]).await;
+        if sent["task"]["status"]["state"] == "TASK_STATE_FAILED" {
+            break sent;
+        }
+    };
+    let (job, task) = (&failed["task"]["metadata"]["quarterdeck"]["job"], &failed["task"]["id"]);
+    let args =
+        ["task", "retry", job.as_str().unwrap(), "--to", "two", "--carry", "content", "--context", "same"];
+    let output = desk.run(&[&args[..], &["-o", "json"]].concat()).await;
+    let warning = text(&output.stderr);
+    assert!(
+        warning.contains("the context is known to broken: two may begin an empty conversation"),
+        "{warning}"
+    );
+    let again: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(again["task"]["contextId"], failed["task"]["contextId"]);
+    // The message as the agent keeps it.
+    let history = again["task"]["history"].as_array().unwrap();
+    let arrived = history.iter().find(|message| message["role"] == "ROLE_USER").unwrap();
+    assert_eq!(arrived["referenceTaskIds"], serde_json::json!([task]), "{arrived}");
+    assert_eq!(arrived["metadata"]["quarterdeck.carried"]["task"], *task, "{arrived}");
+    assert_eq!(arrived["messageId"], again["task"]["metadata"]["quarterdeck"]["messageId"]);
+    let texts: Vec<_> =
+        arrived["parts"].as_array().unwrap().iter().filter_map(|part| part["text"].as_str()).collect();
+    assert_eq!(texts[0], "a room");
+    assert!(texts[1].contains(&format!("an earlier attempt (task {})", task.as_str().unwrap())), "{texts:?}");
+    assert!(texts.contains(&"Message of the agent:"), "{texts:?}");
+    let attempts = again["attempts"].as_array().unwrap();
+    let sent_as: Vec<_> = attempts.iter().map(|one| one["sentAs"].as_str().unwrap()).collect();
+    assert_eq!(sent_as, ["first", "again"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_of_a_race_is_the_result_and_the_others_are_canceled() {
+    let desk = Desk::new(vec![part("quiet", Behaviour::Silent), part("two", Behaviour::Steady)]);
+    let rule = r#"
+[[fleet.default.routes]]
+name = "hedged"
+to = { set = ["quiet", "two"] }
+idempotent = true
+hedge = { after = "1s" }
+"#;
+    let file = std::fs::OpenOptions::new().append(true).open(desk.dir.path().join("config.toml"));
+    file.unwrap().write_all(rule.as_bytes()).unwrap();
+    let mut serve = desk.command().arg("serve").stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let running = desk.dir.path().join("data/engine.sock");
+    polled(async || if running.exists() { Ok(()) } else { Err("no socket yet".into()) }).await;
+    let story = |sent: &Value| -> Vec<String> {
+        let attempts = sent["attempts"].as_array().unwrap_or_else(|| panic!("{sent}"));
+        let word = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        let line = |one: &Value| format!("{} {} {}", word(one, "agent"), word(one, "sentAs"), one["won"]);
+        attempts.iter().map(line).collect()
+    };
+    let is_canceled = async |task: &str| {
+        polled(async || {
+            let task = desk.json(&["task", "get", task]).await;
+            let verified = task["metadata"]["quarterdeck"]["cancel"] == "verified";
+            if verified { Ok(()) } else { Err(task.to_string()) }
+        })
+        .await;
+    };
+
+    let sent = desk.json(&["send", "-a", "quiet", "a room", "--async"]).await;
+    let task = sent["task"]["id"].as_str().unwrap();
+    let won = desk.json(&["task", "race", task, "--agent", "two", "--why", "it is slow"]).await;
+    assert_eq!(agent_of(&won), "two");
+    assert_eq!(story(&won), ["quiet first false", "two raced true"]);
+    is_canceled(task).await;
+    let refused = desk.run(&["task", "race", task, "--why", "again"]).await;
+    assert!(text(&refused.stderr).contains("is completed"), "{}", text(&refused.stderr));
+
+    // By turns: one of two is sent to the agent that says nothing.
+    let mut hedged = desk.json(&["send", "a room"]).await;
+    if hedged["attempts"].is_null() {
+        hedged = desk.json(&["send", "a room"]).await;
+    }
+    assert_eq!(agent_of(&hedged), "two");
+    assert_eq!(story(&hedged), ["quiet first false", "two hedged true"]);
+    assert_eq!(hedged["attempts"][1]["reason"], "hedged: it took longer than 1.0s");
+    is_canceled(hedged["attempts"][0]["task"].as_str().unwrap()).await;
+    serve.kill().await.unwrap();
+}
+
 /// A changed file takes effect; one with faults changes nothing, and a problem names the line.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_are_read_again_when_their_file_changes() {

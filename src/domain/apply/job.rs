@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::domain::cause::Cause;
 use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
+use crate::domain::job::carry::Carried;
 use crate::domain::job::message::{Fingerprint, Message};
-use crate::domain::job::plan::{JobPhase, NextRacer, Plan, Race, Racer, WaitReason, Waiting};
+use crate::domain::job::plan::{JobPhase, NextAgent, NextRacer, Plan, Race, Racer, WaitReason, Waiting};
 use crate::domain::job::task::{CancelMark, TaskState};
 use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use crate::domain::route::Target;
@@ -70,29 +72,9 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
                 next_racer(plan, None);
             }
         }),
-        JobFact::Ended { cause } => edit_job(state, id, entry.seq, |job| {
-            job.phase = JobPhase::Over;
-            job.message = None;
-            if let Some(plan) = &mut job.plan {
-                plan.next = None;
-                plan.carry = None;
-                plan.waiting = None;
-                plan.ended = Some(entry.at);
-                plan.dead.clone_from(cause);
-                next_racer(plan, None);
-            }
-        }),
+        JobFact::Ended { cause } => edit_job(state, id, entry.seq, |job| end(job, entry.at, cause.as_ref())),
         JobFact::Reopened { to, target, carry, why: _ } => edit_job(state, id, entry.seq, |job| {
-            job.phase = JobPhase::Queued;
-            let plan = plan_of(job, target);
-            plan.dead = None;
-            plan.ended = None;
-            plan.next = Some(*to);
-            plan.carry = carry.as_deref().cloned().map(Box::new);
-            next_racer(plan, None);
-            // An operator who tries it again after its deadline wants it all the same.
-            plan.deadline = None;
-            plan.waiting = Some(Waiting { why: WaitReason::Unavailable, since: entry.at, until: None });
+            reopen(job, entry.at, (*to, target), carry.as_deref());
         }),
         JobFact::CameBack => edit_job(state, id, entry.seq, |job| {
             job.phase = JobPhase::Running;
@@ -150,6 +132,34 @@ fn count_shared(state: &mut State, shifted: Option<Shifted>) {
             counts.given = counts.given.saturating_add(u64::from(shifted.went == Went::Successor));
         });
     }
+}
+
+/// Nothing more is tried.
+fn end(job: &mut Job, at: At, cause: Option<&Arc<Cause>>) {
+    job.phase = JobPhase::Over;
+    job.message = None;
+    if let Some(plan) = &mut job.plan {
+        plan.next = None;
+        plan.carry = None;
+        plan.waiting = None;
+        plan.ended = Some(at);
+        plan.dead = cause.cloned();
+        next_racer(plan, None);
+    }
+}
+
+/// It is to be tried again.
+fn reopen(job: &mut Job, at: At, (to, target): (NextAgent, &Target), carry: Option<&Carried>) {
+    job.phase = JobPhase::Queued;
+    let plan = plan_of(job, target);
+    plan.dead = None;
+    plan.ended = None;
+    plan.next = Some(to);
+    plan.carry = carry.cloned().map(Box::new);
+    next_racer(plan, None);
+    // An operator who tries it again after its deadline wants it all the same.
+    plan.deadline = None;
+    plan.waiting = Some(Waiting { why: WaitReason::Unavailable, since: at, until: None });
 }
 
 /// Notes the number of a job's last fact.

@@ -114,7 +114,7 @@ fn send_by_rules(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
 }
 
 /// A new message id.
-fn new_message_id(turn: &mut Turn) -> MessageId {
+pub(super) fn new_message_id(turn: &mut Turn) -> MessageId {
     let at = turn.at;
     MessageId::from(turn.seed.uuid(at).to_string().as_str())
 }

@@ -224,7 +224,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) -> Result<Receipt, Re
     // A job that was there before is not taken back if the journal fails now.
     let is_send = matches!(&intent, Intent::Send(send)
         if send.job.is_none_or(|job| dispatch::existing(turn, job).is_none()))
-        || matches!(&intent, Intent::Requeue { .. });
+        || matches!(&intent, Intent::Retry { .. } | Intent::Requeue { .. });
     let about = match &intent {
         Intent::Answer { attempt, .. } => Some((*attempt, Act::Answer)),
         Intent::Cancel { attempt, .. } | Intent::CancelWithDelegated { attempt, .. } => {

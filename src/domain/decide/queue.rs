@@ -117,19 +117,20 @@ pub(super) fn settle(turn: &mut Turn, key: JobKey, choice: Choice) -> bool {
     }
 }
 
-/// Plans the next attempt of a job and sends it. The first attempt sends the job's message; each later one has a
-/// message id of its own.
+/// Plans the next attempt of a job and sends it. The first one sends the job's message, and so does the first one after
+/// its message was composed anew; each later one has a message id of its own.
 pub(super) fn plan_attempt(turn: &mut Turn, key: JobKey, agent: AgentKey) -> Option<AttemptId> {
     let job = turn.state().jobs().get(key)?;
     let id = job.id;
     let message = reopen::message(turn, key)?;
     let job = turn.state().jobs().get(key)?;
-    let first = job.attempts.is_empty();
+    let mut rows = job.attempts.iter().filter_map(|key| turn.state().attempt(*key));
+    let is_used = rows.any(|row| row.message_id.as_ref() == Some(&message.id));
     let agent_id = turn.state().agent(agent)?.id;
     let at = turn.at;
     let attempt = AttemptId(turn.seed.uuid(at));
     let message_id =
-        if first { message.id.clone() } else { MessageId::from(turn.seed.uuid(at).to_string().as_str()) };
+        if is_used { MessageId::from(turn.seed.uuid(at).to_string().as_str()) } else { message.id.clone() };
     turn.job_fact(
         id,
         JobFact::Attempt(attempt, AttemptFact::Planned { agent: agent_id, message_id: Some(message_id) }),

@@ -43,11 +43,12 @@ pub(super) fn race(
         return Err(not_now(format!("the attempt is {}: there is no task to race", row.phase.as_str())));
     };
     if !row.is_live() {
-        let state = task.state.word();
-        return Err(not_now(format!(
-            "task {} is {state}: `quarterdeck task retry` sends it again",
-            task.id.short()
-        )));
+        let instead = if task.state == TaskState::Completed {
+            "send a copy of it instead"
+        } else {
+            "`quarterdeck task retry` sends it again"
+        };
+        return Err(not_now(format!("task {} is {}: {instead}", task.id.short(), task.state.word())));
     }
     if job.phase != JobPhase::Running || !job.round().contains(&key) || task.cancel.is_some() {
         return Err(not_now(format!("task {} is being canceled", task.id.short())));

@@ -83,6 +83,13 @@ fn the_first_of_a_race_that_completes_wins() {
             100,
             &["over: 0 completed, won, 1 failed"],
         ),
+    ]);
+}
+
+#[test]
+fn what_follows_a_race_and_who_decides_about_it() {
+    let retried = || Rule { retry: retries(2, 10), ..rule() };
+    check(vec![
         (
             "a retry follows once all have failed",
             2,
@@ -161,6 +168,10 @@ fn the_first_of_a_race_that_completes_wins() {
             &["over, its deadline of 20 s passed: 0 canceled, 1 canceled"],
         ),
     ]);
+}
+
+#[test]
+fn a_race_that_makes_no_sense_is_refused() {
     let refusals: [(&str, usize, Option<u32>, Script, &str); 8] = [
         ("nobody else", 1, None, raced(vec![]), "no other agent takes it now"),
         (

@@ -249,7 +249,7 @@ pub(super) fn loaded(turn: &mut Turn, job: JobId, carry: Option<&Carried>, messa
     if !turn.live.loading.remove(&key) {
         return;
     }
-    let Some(row) = turn.state().jobs().get(key) else { return };
+    let Some(row) = turn.state().jobs().get(key).filter(|row| row.phase != JobPhase::Over) else { return };
     let wanted = row.plan.as_ref().and_then(|plan| plan.carry.as_deref());
     if wanted != carry {
         // An operator has decided otherwise in the meantime.
@@ -270,6 +270,8 @@ pub(super) fn loaded(turn: &mut Turn, job: JobId, carry: Option<&Carried>, messa
     };
     if carry.is_some() {
         turn.live.messages.remove(&key);
+        let id = dispatch::new_message_id(turn);
+        let message = Arc::new(Message { id, ..(*message).clone() });
         turn.job_fact(job, JobFact::Composed { message });
     } else {
         turn.live.messages.insert(key, message);

@@ -300,6 +300,24 @@ impl Fleet {
         self.now = until;
     }
 
+    /// An operator tries the job of the agent's newest attempt again.
+    fn again(&mut self, agent: usize, to: Option<usize>, carry: Carry) {
+        let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
+        self.intent(Intent::Retry { attempt, to, carry, why: None });
+    }
+
+    /// The newest job without an attempt.
+    fn unsent(&self) -> JobId {
+        let mut jobs = self.core.state().jobs().iter().map(|(_, job)| job);
+        jobs.rfind(|job| job.attempts.is_empty()).expect("a job without an attempt").id
+    }
+
+    /// An operator moves it.
+    fn moves(&mut self, agent: usize, to: Option<usize>, carry: Carry) {
+        let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
+        self.intent(Intent::Reroute { attempt, to, carry, why: None });
+    }
+
     fn happens(&mut self, event: Event) {
         match event {
             Event::Conduct(agent, conduct) => self.agents[agent].conduct = conduct,
@@ -372,30 +390,16 @@ impl Fleet {
                 let by = Untrusted::from("ada");
                 self.intent(Intent::Breaker { agent: self.agent(agent).id, to, why: None, by });
             }
-            Event::Retry(agent, to) => {
-                let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
-                self.intent(Intent::Retry { attempt, to, carry: Carry::default(), why: None });
-            }
-            Event::Reroute(agent, to) => {
-                let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
-                self.intent(Intent::Reroute { attempt, to, carry: Carry::default(), why: None });
-            }
-            Event::RetryWith(agent, to, carry) => {
-                let (attempt, to) = (self.newest(agent).id, Some(self.agent(to).id));
-                self.intent(Intent::Retry { attempt, to, carry, why: None });
-            }
-            Event::RerouteWith(agent, to, carry) => {
-                let (attempt, to) = (self.newest(agent).id, Some(self.agent(to).id));
-                self.intent(Intent::Reroute { attempt, to, carry, why: None });
-            }
+            Event::Retry(agent, to) => self.again(agent, to, Carry::default()),
+            Event::Reroute(agent, to) => self.moves(agent, to, Carry::default()),
+            Event::RetryWith(agent, to, carry) => self.again(agent, Some(to), carry),
+            Event::RerouteWith(agent, to, carry) => self.moves(agent, Some(to), carry),
             Event::Race(agent, to) => {
                 let (attempt, to) = (self.newest(agent).id, to.map(|to| self.agent(to).id));
                 self.intent(Intent::Race { attempt, to, why: Some("slow".into()) });
             }
             Event::Requeue(to) => {
-                let jobs = self.core.state().jobs().iter().filter(|(_, job)| job.attempts.is_empty());
-                let job = jobs.map(|(_, job)| job.id).last().expect("a job without an attempt");
-                let to = to.map(|to| self.agent(to).id);
+                let (job, to) = (self.unsent(), to.map(|to| self.agent(to).id));
                 self.intent(Intent::Requeue { job, to, why: None });
             }
             Event::PresumeLost(agent) => {

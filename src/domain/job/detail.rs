@@ -27,6 +27,8 @@ pub struct Detail {
     pub outputs: Vec<Output>,
     /// The last objects as they came, of tasks and of states.
     pub raw: Option<Json>,
+    /// When each attempt was planned: what it sent is what the job's message was then.
+    planned: Vec<(AttemptId, At)>,
 }
 
 /// One line of a timeline.
@@ -91,9 +93,10 @@ impl Detail {
         let Fact::Job(_, fact) = &entry.fact else { return };
         let at = entry.at;
         match fact {
-            JobFact::Opened { message: Some(message), .. } => {
+            JobFact::Opened { message: Some(message), .. } | JobFact::Composed { message } => {
                 self.say(at, None, message);
             }
+            JobFact::Attempt(attempt, AttemptFact::Planned { .. }) => self.planned.push((*attempt, at)),
             JobFact::Attempt(attempt, AttemptFact::MessageSeen { message, .. }) => {
                 self.say(at, Some(*attempt), message);
             }
@@ -134,9 +137,13 @@ impl Detail {
             };
             self.messages.iter().any(same)
         };
+        let planned = self.planned.iter().find(|(of, _)| *of == attempt).map(|(_, at)| *at);
+        let before = |entry: &&ConversationMessage| planned.is_none_or(|planned| entry.at <= planned);
+        let mut own = self.messages.iter().rev().filter(|entry| entry.attempt.is_none());
+        let sent = own.find(before).map(|entry| &entry.message.id);
         let is_of = move |entry: &&ConversationMessage| match entry.attempt {
             Some(of) => of == attempt,
-            None => !repeated(entry),
+            None => Some(&entry.message.id) == sent && !repeated(entry),
         };
         self.messages.iter().filter(is_of)
     }

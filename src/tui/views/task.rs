@@ -488,7 +488,7 @@ impl Screen for TaskView {
             keys.push((Action::Cancel, "cancel"));
         }
         if again == Some(Again::Live) {
-            keys.push((Action::Again, "move or race it"));
+            keys.push((Action::Again, "move it"));
         }
         keys.extend([
             (Action::NextPane, "pane"),

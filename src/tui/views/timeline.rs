@@ -61,7 +61,11 @@ pub fn lines(
         if of.is_some_and(|of| folded.contains(&of)) {
             continue;
         }
-        let Some(words) = words(line, glyphs) else { continue };
+        let Some(mut words) = words(line, glyphs) else { continue };
+        // Attempts that run beside each other take turns.
+        if let Some(other) = of.filter(|_| of != current).and_then(|of| find(ctx, job, of)) {
+            words.insert(0, span(format!("attempt {}: ", other.number), Role::Quiet));
+        }
         lines.push(TimelineLine {
             frame: if of.is_some() { glyphs.inside } else { "" },
             at: Some(line.at),

@@ -122,10 +122,8 @@ impl World {
         }
         // The number of the attempt that sent a message, and whether two of them were meant to run beside each other.
         let number = |id: &MessageId| {
-            let rows = row.attempts.iter().filter_map(|key| state.attempt(*key));
-            rows.into_iter()
-                .find(|attempt| attempt.message_id.as_ref() == Some(id))
-                .map(|attempt| attempt.number)
+            let mut rows = row.attempts.iter().filter_map(|key| state.attempt(*key));
+            rows.find(|attempt| attempt.message_id.as_ref() == Some(id)).map(|attempt| attempt.number)
         };
         let raced = |one: &MessageId, other: &MessageId| {
             let (Some(one), Some(other)) = (number(one), number(other)) else { return false };
@@ -197,7 +195,7 @@ impl World {
                 let canceled = attempt.task.as_ref().is_some_and(|task| task.cancel.is_some());
                 let mut round = job.round().iter().filter_map(|key| state.attempt(*key));
                 let in_round = round.any(|row| row.id == attempt.id);
-                attempt.is_live() && !(canceled && !in_round)
+                attempt.is_live() && (in_round || !canceled)
             };
             // Those that did not win are being stopped: one whose message is on its way once it has become a task, and
             // one whose agent is away once that is back.

@@ -172,7 +172,8 @@ impl Card {
                 jobs.iter().filter_map(|(key, id)| ctx.latest.jobs.get(*key).filter(|job| job.id == *id));
             for (at, job) in rows.take(6).enumerate() {
                 let cause = job.plan.as_ref().and_then(|plan| plan.dead.as_ref());
-                let cause = cause.map_or_else(|| "it waits again".to_owned(), |cause| cause.to_string());
+                let cause = cause
+                    .map_or_else(|| "it is no dead letter any more".to_owned(), |cause| cause.to_string());
                 text(
                     if at == 0 { 7 } else { 3 },
                     format!("{}: {cause}", job.title.line().fit(44)),
