@@ -34,6 +34,7 @@ mod hostile;
 mod http2;
 mod inbound;
 mod interop;
+mod interop_batch;
 mod journal;
 mod kill;
 mod listing;
