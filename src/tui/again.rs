@@ -1,11 +1,12 @@
 //! What can be tried again, and where: the choices of the card behind `r`.
 
 use crate::domain::agent::Health;
-use crate::domain::id::AgentId;
+use crate::domain::id::{AgentId, AttemptKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::plan::JobPhase;
 use crate::domain::job::task::{TaskState, Verdict};
 use crate::domain::job::{Attempt, Origin, Phase};
+use crate::domain::problem::{Problem, diagnosis};
 use crate::domain::route::Target;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -80,6 +81,23 @@ fn elsewhere(snapshot: &Snapshot, attempt: &Attempt, looks: bool) -> Option<Stri
         (Some(Target::Route(route)), _) => format!("by route {}", Untrusted::from(&**route).line()),
         (Some(Target::Any), _) => "by the rules".to_owned(),
     })
+}
+
+/// What can be tried again of the work that a problem of agents affects: what is alive there, and once nothing is, what
+/// failed.
+pub fn affected(snapshot: &Snapshot, problem: &Problem) -> Vec<AttemptKey> {
+    let agents = diagnosis::agents_of(snapshot, problem);
+    let from = diagnosis::counted_from(problem);
+    let rows = snapshot.attempts.iter().filter(|(_, row)| agents.contains(&row.agent));
+    let (mut live, mut failed) = (Vec::new(), Vec::new());
+    for (key, row) in rows {
+        match Again::of(snapshot, row) {
+            Ok(Again::Live | Again::Unreachable) => live.push(key),
+            Ok(Again::Ended) if row.ended().is_some_and(|ended| ended >= from) => failed.push(key),
+            Ok(Again::Ended | Again::Uncertain) | Err(_) => {}
+        }
+    }
+    if live.is_empty() { failed } else { live }
 }
 
 /// True if nobody can see the task end, as its agent is down.

@@ -8,7 +8,7 @@ use crate::domain::problem::{Problem, ProblemAct};
 use crate::domain::route;
 use crate::domain::text::{Untrusted, fit};
 use crate::tui::actions::Action;
-use crate::tui::again::Again;
+use crate::tui::again::{Again, affected};
 use crate::tui::cmd::Cmd;
 use crate::tui::commands;
 use crate::tui::destination::{Destination, Target};
@@ -410,10 +410,19 @@ fn subjects(model: &Model) -> Vec<AttemptKey> {
 /// Opens the card that sends something again, or moves it. If several rows are marked, it is about those in the state
 /// of the first one of which anything can be done.
 pub(super) fn again(model: &mut Model) {
+    let mut subjects = subjects(model);
+    if subjects.is_empty()
+        && let Some(problem) = problem(model).filter(|problem| problem.agent.is_some())
+    {
+        subjects = affected(&model.context.snapshot, &problem);
+        if subjects.is_empty() {
+            return model.say(Role::Quiet, "nothing that we sent there is alive or has failed".into());
+        }
+    }
     let (snapshot, keys) = (&model.context.snapshot, &model.context.preferences.keys);
-    let rows: Vec<_> = subjects(model).into_iter().filter_map(|key| snapshot.attempts.get(key)).collect();
+    let rows: Vec<_> = subjects.iter().filter_map(|key| snapshot.attempts.get(*key)).collect();
     if let Some(again) = rows.iter().find_map(|row| Again::of(snapshot, row).ok()) {
-        return card(model, About::Again(again));
+        return card_about(model, &About::Again(again), &subjects);
     }
     match rows.first().and_then(|row| Some((row, Again::of(snapshot, row).err()?))) {
         Some((row, why)) => {
@@ -430,7 +439,11 @@ pub(super) fn card(model: &mut Model, about: About) {
     if keys.is_empty() {
         return model.say(Role::Quiet, "no task here".into());
     }
-    let card = Card::new(&model.context, about.clone(), &keys);
+    card_about(model, &about, &keys);
+}
+
+fn card_about(model: &mut Model, about: &About, keys: &[AttemptKey]) {
+    let card = Card::new(&model.context, about.clone(), keys);
     if card.is_empty() {
         let why = keys
             .first()

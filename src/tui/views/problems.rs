@@ -433,7 +433,9 @@ impl Screen for ProblemsView {
                 Kind::TaskLost => keys.push((Action::EditCopy, "send a copy")),
                 Kind::AgentFailing | Kind::SkillFailing | Kind::BreakerOpen => {
                     keys.push((Action::Service, "in/out of service"));
+                    keys.push((Action::Again, "again, or elsewhere"));
                 }
+                Kind::AgentDown | Kind::AgentFrozen => keys.push((Action::Again, "elsewhere")),
                 _ => {}
             }
         }
