@@ -3,6 +3,7 @@
 mod built;
 mod constant;
 mod crowd;
+mod dispatch;
 mod fixture;
 mod frame;
 mod frames;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ["p7"] => crowd::run(),
         ["crowd-fleet", agents, past, round] => crowd_fleet(agents, past, round),
         ["p6"] => idle::run(),
+        ["p8"] => dispatch::run(),
         ["p12"] => hostile::run(hostile::MINUTES, None),
         ["p12", "--minutes", minutes] => minutes_of(minutes).and_then(|minutes| hostile::run(minutes, None)),
         ["p12", "--minutes", minutes, program] => {
@@ -49,6 +51,9 @@ fn main() -> ExitCode {
             count.parse().map_err(Into::into).and_then(|count| memory::streams(origin, ca, count))
         }
         ["memory-tasks", count] => count.parse().map_err(Into::into).and_then(memory::tasks),
+        ["dispatch-agent"] => dispatch::serve(),
+        ["dispatch-ours", port] => dispatch::ours(port),
+        ["dispatch-bare", port] => dispatch::bare(port),
         ["frames-server"] => frames::serve(),
         ["secure-server", ca] => secure::serve(ca.as_ref()),
         ["ingest-ours", port] => ingest::ours(port, Length::Long, false),
@@ -56,7 +61,7 @@ fn main() -> ExitCode {
         ["ingest-screen", port] => ingest::ours(port, Length::Long, true),
         ["ingest-reference", port] => ingest::reference(port),
         _ => Err(
-            "write one of p1, p1-sdks FOLDER, p2, p3, p4, p5 [PROGRAM], p5-handler PROGRAM, p6, p7, p12, p13"
+            "write one of p1, p1-sdks FOLDER, p2, p3, p4, p5 [PROGRAM], p5-handler PROGRAM, p6, p7, p8, p12, p13"
                 .into(),
         ),
     };

@@ -152,7 +152,10 @@ impl Agents {
 }
 
 /// Reads one request: its path and its body. `bytes` keeps what belongs to the next one.
-async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Result<Option<(String, Vec<u8>)>, Fault> {
+pub async fn request(
+    stream: &mut TcpStream,
+    bytes: &mut Vec<u8>,
+) -> Result<Option<(String, Vec<u8>)>, Fault> {
     let head = loop {
         if let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") {
             break String::from_utf8(bytes.drain(..end + 4).collect())?;
@@ -175,7 +178,7 @@ async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Result<Option<(
     Ok(Some((path, bytes.drain(..length).collect())))
 }
 
-async fn document(stream: &mut TcpStream, text: &str) -> Result<(), Fault> {
+pub async fn document(stream: &mut TcpStream, text: &str) -> Result<(), Fault> {
     let length = text.len();
     let answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{text}"
@@ -185,6 +188,11 @@ async fn document(stream: &mut TcpStream, text: &str) -> Result<(), Fault> {
 
 /// The card that is asked for at `path`.
 pub fn card(path: &str, origin: &str) -> String {
+    card_with(path, origin, "write")
+}
+
+/// The same, of an agent with this skill.
+pub fn card_with(path: &str, origin: &str, skill: &str) -> String {
     let agent = path.split("/.well-known").next().unwrap_or_default();
     let card = json!({
         "name": format!("writer {agent}"),
@@ -198,7 +206,7 @@ pub fn card(path: &str, origin: &str) -> String {
         "capabilities": {"streaming": true},
         "defaultInputModes": ["text/plain"],
         "defaultOutputModes": ["text/plain"],
-        "skills": [],
+        "skills": [{"id": skill, "name": skill, "description": skill, "tags": []}],
     });
     card.to_string()
 }
@@ -219,12 +227,12 @@ pub fn envelope(id: &str, kind: &str, value: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"{kind}":{value}}}"#)
 }
 
-fn update(task: &str, kind: &str, of: &str, value: &str, more: &str) -> String {
+pub fn update(task: &str, kind: &str, of: &str, value: &str, more: &str) -> String {
     format!(r#"{{"{kind}":{{"taskId":"{task}","contextId":"{CONTEXT}","{of}":{value}{more}}}}}"#)
 }
 
 /// One event as one HTTP chunk.
-fn push_chunk(out: &mut Vec<u8>, data: &str) {
+pub fn push_chunk(out: &mut Vec<u8>, data: &str) {
     let event = format!("data: {data}\n\n");
     out.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
 }

@@ -206,7 +206,7 @@ fn window(text: &str) -> Result<std::time::Duration, String> {
 /// `demo`
 #[derive(Args, Debug)]
 pub struct Demo {
-    /// Scenario: storm (the default), hostile, document, or the path of a file.
+    /// Scenario: storm (the default), checkout (an incident to practise on), hostile, document, or the path of a file.
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
     /// Seed of everything that looks random: the same seed tells the same story [default: the scenario's seed].
@@ -218,9 +218,14 @@ pub struct Demo {
     /// Percentage of the agents that are faulty from the start.
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub faults: u32,
-    /// Run without a console: print one JSON line per agent once all are listening, then run until stopped.
+    /// Run without a console: print one JSON line per agent once all are listening, then run until stopped. A scenario
+    /// with an incident also runs the engine, and prints a line per step of the operator once it is done; with
+    /// `--unattended` it ends after the last step.
     #[arg(long)]
     pub headless: bool,
+    /// A built-in "demo operator" answers questions and takes the steps of an incident, as nobody sits at the keys.
+    #[arg(long)]
+    pub unattended: bool,
     /// Do not send any tasks to the agents.
     #[arg(long)]
     pub no_work: bool,

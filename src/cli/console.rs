@@ -3,16 +3,16 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::CommandFactory;
 use tokio::sync::{mpsc, watch};
 
 use super::args::{Cli, Demo, Global, Login};
+use super::demo::Stage;
 use super::output::{Failure, Printer};
 use super::session::{Session, Setup, card_url, shown_path};
 use crate::config::nearest;
-use crate::demo::{Fleet, Scenario, Story, StoryOptions};
+use crate::demo::{Fleet, Scenario, Story};
 use crate::domain::agent::Source;
 use crate::domain::text::{SafeText, Untrusted};
 use crate::tui::caption::{Caption, Presenter, PresenterCommand};
@@ -22,9 +22,6 @@ use crate::tui::preferences::{Preferences, PreferencesStore};
 use crate::tui::run::{Commentary, ConsoleEnd, Start, run, show_opening, until_opened};
 use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Depth, Theme};
-
-/// The probe interval of the demo fleet: short, so that a short story shows changes.
-const DEMO_PROBES: Duration = Duration::from_secs(5);
 
 /// Bound of a presenter's cues; more are dropped, as the story advances only one step at a time.
 const CUES: usize = 8;
@@ -142,35 +139,13 @@ pub(super) async fn demo(
 ) -> Result<ExitCode, Failure> {
     needs_terminal()?;
     crate::shutdown::watch_terminal().map_err(no_terminal)?;
-    let mut setup = Setup::load(global)?.of_console();
-    setup.name = match args.agents {
-        Some(_) => "demo".into(),
-        None => {
-            let name = std::path::Path::new(args.scenario_name()).file_stem().unwrap_or_default();
-            format!("demo: {}", crate::domain::text::Untrusted::from(&*name.to_string_lossy()).line())
-        }
-    };
-    let objectives = scenario.objectives();
-    setup.fleet = crate::config::Fleet {
-        probe_interval: DEMO_PROBES,
-        objectives: objectives.clone(),
-        ..crate::config::Fleet::default()
-    };
-    let kept = global.data_dir.is_some();
-    if !kept {
-        setup.dir = std::env::temp_dir().join(format!("quarterdeck-demo-{}", std::process::id()));
-    }
-    let mut config = crate::config::Config::clone(&setup.config);
-    if let Some(theme) = &args.theme {
-        config.console.theme.clone_from(theme);
-    }
-    // A demo notifies nobody.
-    config.notify = crate::config::Notify::default();
-    setup.config = Arc::new(config);
-    let seed = args.seed.unwrap_or(scenario.seed);
+    let Stage { setup, dir } = Stage::of(global, args, &scenario)?;
+    let setup = setup.of_console();
+    let objectives = setup.fleet.objectives.clone();
     let log = super::log_to_file(&setup.dir, global.debug);
     let result = async {
-        let session = Session::on_fleet(&setup, fleet.specs(), seed, scenario.yesterday(fleet.now()))?;
+        let made_up = scenario.yesterday(fleet.now());
+        let session = Session::on_fleet(&setup, fleet.specs(), scenario.seed, made_up)?;
         let info = Info {
             fleet: setup.name.clone(),
             protect: false,
@@ -185,7 +160,7 @@ pub(super) async fn demo(
             objectives,
             presenter: Some(Presenter { stage: args.stage, tour: args.tour }),
         };
-        let options = StoryOptions { speed: args.speed, stage: args.stage, no_work: args.no_work };
+        let options = args.story();
         let engine = session.engine().unwrap_or_else(|| session.handle.clone());
         let story = Story::begin(scenario, fleet.clone(), engine, options);
         // A large fleet has no story; its tasks are sent by other clients, so that they have to be found.
@@ -209,10 +184,7 @@ pub(super) async fn demo(
     }
     .await;
     drop(log);
-    if !kept {
-        // The demo's data is not needed after it ends.
-        let _what_is_left_is_harmless = std::fs::remove_dir_all(&setup.dir);
-    }
+    drop(dir);
     ended(result?, out)
 }
 

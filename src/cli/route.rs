@@ -52,6 +52,11 @@ pub(super) async fn open(setup: &Setup) -> Result<Session, Failure> {
     Ok(session)
 }
 
+/// True if the engine has rules of routing, wherever it has them from.
+pub(super) async fn has_rules(session: &Session) -> bool {
+    ask(session, None).await.is_ok_and(|explained| !explained.rules.is_empty())
+}
+
 pub(super) async fn ask(session: &Session, send: Option<Box<intent::Send>>) -> Result<Explanation, Failure> {
     match session.handle.query(Query::Explain(send)).await {
         Ok(Answer::Explained(explained)) => Ok(*explained),

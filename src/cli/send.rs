@@ -22,6 +22,7 @@ use crate::domain::limits;
 use crate::domain::route::Target;
 use crate::domain::state::snapshot::Snapshot;
 use crate::net::regular_file;
+use crate::store::lock;
 use crate::store::record::Record;
 
 /// The time in which every agent is probed, so that their skills are known.
@@ -31,7 +32,7 @@ const BESIDE_PARTS: usize = 1024 * 1024;
 
 pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
-    has_target(&setup, &args)?;
+    may_have_target(&setup, &args)?;
     let parts = parts(&args)?;
     let metadata = metadata(args.metadata.as_deref())?;
     // Only a message that continues a task needs tasks that have ended.
@@ -95,15 +96,19 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
     code
 }
 
-/// Without rules, somebody has to be named.
-fn has_target(setup: &Setup, args: &Args) -> Result<(), Failure> {
+/// Without rules, somebody has to be named. A running engine may have rules that this configuration does not name.
+fn may_have_target(setup: &Setup, args: &Args) -> Result<(), Failure> {
     let named = args.target.agent.is_some() || route::target(&args.route).is_some();
-    if named || !setup.fleet.routes.rules.is_empty() {
+    if named || !setup.fleet.routes.rules.is_empty() || lock::holder(&setup.dir).is_some() {
         return Ok(());
     }
+    Err(no_target())
+}
+
+fn no_target() -> Failure {
     let what =
         "the message has no target: name an agent with --agent-card <REF>, or a skill with --skill <ID>";
-    Err(Failure::usage(what).hint("a fleet with [[fleet.NAME.routes]] needs none: its rules decide"))
+    Failure::usage(what).hint("a fleet with [[fleet.NAME.routes]] needs none: its rules decide")
 }
 
 /// Where the message goes, and an engine that knows it.
@@ -126,6 +131,10 @@ async fn destination(setup: &Setup, args: &Args) -> Result<(Session, Target), Fa
     let session = Session::open(setup, &[], &args.target.login, false).await?;
     // An engine that has just started does not know yet who has which skill.
     probed(&session.handle, None, FIND).await;
+    if to.is_none() && !route::has_rules(&session).await {
+        session.close(true).await;
+        return Err(no_target());
+    }
     Ok((session, to.unwrap_or(Target::Any)))
 }
 

@@ -83,6 +83,14 @@ pub fn load_text(text: &str, file: &Path) -> Result<Config, Faults> {
     load_checked(text, file, |_| Vec::new())
 }
 
+/// Reads the rules of routing of a text that has them at its top, as `[[routes]]`; `agents` are the names that they may use.
+///
+/// # Errors
+/// Every fault of the rules, each with its line.
+pub fn load_routes(text: &str, file: &Path, agents: &[&str]) -> Result<Rules, Faults> {
+    read(text, file, |reader, top| reader.routes(top, "", Some(agents))).map(|(rules, _)| rules)
+}
+
 fn load_checked(text: &str, file: &Path, judge: PreferencesCheck) -> Result<Config, Faults> {
     let read = read(text, file, |reader, top| {
         let config = reader.config(top);

@@ -21,7 +21,7 @@ mod watch;
 
 pub(crate) use crate::domain::text::nearest;
 pub use fault::{Fault, Faults};
-pub use load::{Origin, PreferencesCheck, Setting, load, load_text};
+pub use load::{Origin, PreferencesCheck, Setting, load, load_routes, load_text};
 pub use notify::Notify;
 pub use registry::Registry;
 pub use sources::{AgentSource, Scheme};

@@ -1,13 +1,14 @@
 //! A demo agent: its card, and its answers to well-formed requests.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::answer::{Answer, Encoder};
 use super::behaviour::Asked;
+use super::condition::Condition;
 use super::fault::Fault;
 use super::runs::Run;
 use super::scenario::AgentPart;
@@ -40,6 +41,7 @@ pub(super) struct Agent {
     pub starts: AtomicU32,
     /// Tasks that it works on without ever ending them.
     pub endless: AtomicU32,
+    condition: Mutex<Condition>,
     outgoing: mpsc::Sender<Outgoing>,
     /// Where it asks for its own death, by its name.
     deaths: mpsc::Sender<(String, Duration)>,
@@ -68,7 +70,20 @@ impl Agent {
     ) -> Self {
         let seed = seed ^ text_hash(&part.name);
         let (starts, endless) = (AtomicU32::new(1), AtomicU32::new(0));
-        Self { part, fault, tasks: Tasks::default(), speed, seed, clock, starts, endless, outgoing, deaths }
+        let condition = Mutex::default();
+        Self {
+            part,
+            fault,
+            tasks: Tasks::default(),
+            speed,
+            seed,
+            clock,
+            starts,
+            endless,
+            condition,
+            outgoing,
+            deaths,
+        }
     }
 
     /// Gives the agent `count` tasks that ended within the day before `now`.
@@ -84,6 +99,16 @@ impl Agent {
     /// It dies for a while, once this was answered; false if too many agents are dying already.
     pub fn die(&self, time: Duration) -> bool {
         self.deaths.try_send((self.part.name.clone(), time)).is_ok()
+    }
+
+    /// What the story has changed about it.
+    pub fn condition(&self) -> Condition {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes what is different about it from here on.
+    pub fn change(&self, to: Condition) {
+        *self.condition.lock().unwrap_or_else(PoisonError::into_inner) = to;
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -104,7 +129,7 @@ impl Agent {
         Card {
             name: self.part.card.as_deref().unwrap_or(&self.part.name).into(),
             description: self.part.part.as_str().into(),
-            version: self.part.version.as_str().into(),
+            version: self.condition().version.as_deref().unwrap_or(&self.part.version).into(),
             provider: Some("Quarterdeck demo".into()),
             offers: vec![Offer {
                 url: format!("{url}/").into(),

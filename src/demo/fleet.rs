@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::agent::{Agent, Outgoing};
+use super::condition::Condition;
 use super::fault::Fault;
 use super::folder::Folder;
 use super::scenario::Scenario;
@@ -182,6 +183,9 @@ impl Fleet {
             let agent =
                 Agent::new(part.clone(), fault, speed, seed, clock.clone(), sender.clone(), deaths.clone());
             let agent = Arc::new(agent);
+            if let Some(condition) = progress.conditions.get(&part.name) {
+                agent.change(condition.clone());
+            }
             if let Some(folder) = &folder {
                 agent.tasks.keep_in(folder.tasks_of(&part.name))?;
             }
@@ -261,7 +265,7 @@ impl Fleet {
                 .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
                 .collect(),
             replica_of: None,
-            capacity: None,
+            capacity: agent.agent.part.capacity,
             probe_interval: None,
         });
         specs.collect()
@@ -269,6 +273,13 @@ impl Fleet {
 
     fn find(&self, name: &str) -> Option<&Running> {
         self.agents.iter().find(|agent| agent.agent.part.name == name)
+    }
+
+    /// Changes what is different about an agent from here on.
+    pub fn change(&self, name: &str, to: Condition) {
+        if let Some(agent) = self.find(name) {
+            agent.agent.change(to);
+        }
     }
 
     /// Kills an agent: its port refuses connections, open ones are cut, its work stops.

@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::condition::Condition;
+use super::incident::StepDone;
 use super::scenario::Scenario;
 use crate::domain::job::message::text_hash;
 
@@ -25,7 +27,7 @@ pub struct Folder {
 }
 
 /// How far the demo is.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Progress {
     /// When the demo was first started, in microseconds since the Unix epoch.
@@ -42,6 +44,12 @@ pub(super) struct Progress {
     pub named: BTreeMap<String, String>,
     /// Agents that the story has killed and not brought back.
     pub down: BTreeSet<String>,
+    /// What the story has changed about agents.
+    pub conditions: BTreeMap<String, Condition>,
+    /// When the incident began, in microseconds since the Unix epoch; `None` before that, or without one.
+    pub incident: Option<i64>,
+    /// The steps of the incident that are done.
+    pub steps: Vec<StepDone>,
 }
 
 impl Folder {

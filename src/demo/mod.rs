@@ -6,9 +6,13 @@
 mod agent;
 mod answer;
 mod behaviour;
+mod condition;
+mod errand;
 mod fault;
 mod fleet;
 mod folder;
+mod incident;
+mod operator;
 mod runs;
 pub mod scenario;
 mod server;
@@ -19,11 +23,14 @@ mod work;
 mod yesterday;
 
 pub use behaviour::Behaviour;
+pub use condition::Condition;
 pub use fault::Fault;
 pub use fleet::{Fleet, Listed};
 pub use folder::Folder;
+pub use incident::{Report, StepReport};
 pub use scenario::{AgentPart, Scenario};
 pub use story::{Caption, Story, StoryOptions};
 
 /// The abilities of this build. A step that needs another one is skipped.
-pub const ABILITIES: &[&str] = &["fleet", "tasks", "inbox", "problems", "wire", "cancel", "answer"];
+pub const ABILITIES: &[&str] =
+    &["fleet", "tasks", "inbox", "problems", "wire", "cancel", "answer", "routing"];

@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::behaviour::Behaviour;
+use super::condition::Condition;
+use super::incident::{Incident, StepAct};
 use super::yesterday;
+use crate::config;
 use crate::domain::metrics::objective::Objective;
 use crate::domain::metrics::{MadeUp, Minute};
+use crate::domain::route::{Backoff, Retry, Rule, Rules};
 use crate::domain::time::At;
 
 /// Scenarios that come with the program.
-pub const BUILT_IN: [(&str, &str); 3] = [
+pub const BUILT_IN: [(&str, &str); 4] = [
     ("storm", include_str!("../../assets/demo/storm.toml")),
+    ("checkout", include_str!("../../assets/demo/checkout.toml")),
     ("hostile", include_str!("../../assets/demo/hostile.toml")),
     ("document", include_str!("../../assets/demo/document.toml")),
 ];
@@ -48,6 +53,16 @@ pub struct Scenario {
     /// The objectives of the fleet.
     #[serde(default)]
     pub objectives: Vec<ObjectivePart>,
+    /// The fault on which an operator practises, if it is played for that.
+    #[serde(default)]
+    pub incident: Option<Incident>,
+    /// The rules of routing, with the same keys as in a configuration file, whose reader reads them.
+    #[serde(default, deserialize_with = "read_elsewhere")]
+    pub routes: Rules,
+}
+
+fn read_elsewhere<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rules, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer).map(|_| Rules::default())
 }
 
 /// An objective for a skill.
@@ -114,6 +129,12 @@ pub struct AgentPart {
     /// Its card is a good one, whatever its behaviour.
     #[serde(default)]
     pub good_card: bool,
+    /// How many tasks it accepts at once.
+    #[serde(default)]
+    pub capacity: Option<u32>,
+    /// Stands for so many agents with this part: `search` for `search-1`, `search-2` and so on.
+    #[serde(default)]
+    pub copies: Option<u16>,
 }
 
 fn default_dialect() -> String {
@@ -126,6 +147,15 @@ fn default_takes() -> [f64; 2] {
 
 fn default_version() -> String {
     "1.2.0".into()
+}
+
+impl AgentPart {
+    /// The agents that this part stands for.
+    fn copied(self) -> Vec<Self> {
+        let Some(copies) = self.copies else { return vec![self] };
+        let copy = |number| Self { name: format!("{}-{number}", self.name), copies: None, ..self.clone() };
+        (1..=copies).map(copy).collect()
+    }
 }
 
 /// Delegated work.
@@ -152,10 +182,12 @@ fn one() -> u64 {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobPart {
-    /// The time in seconds.
+    /// The time in seconds; work that keeps arriving has none.
+    #[serde(default)]
     pub at: f64,
-    /// The recipient.
-    pub to: String,
+    /// The recipient; without one, the rules of routing choose it.
+    #[serde(default)]
+    pub to: Option<String>,
     /// The message.
     pub text: String,
     /// The caller.
@@ -164,17 +196,36 @@ pub struct JobPart {
     /// The skill.
     #[serde(default)]
     pub skill: Option<String>,
+    /// The message's metadata.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// The fields of a data part.
+    #[serde(default)]
+    pub data: BTreeMap<String, String>,
     /// A name by which beats refer to it.
     #[serde(default)]
     pub name: Option<String>,
+}
+
+impl JobPart {
+    /// True if an agent may get it: by name, or as one with the skill.
+    pub fn may_go_to(&self, agent: &AgentPart) -> bool {
+        match (&self.to, &self.skill) {
+            (Some(to), _) => *to == agent.name,
+            (None, skill) => skill.as_ref().is_some_and(|skill| agent.skills.contains(skill)),
+        }
+    }
 }
 
 /// One moment of the story.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Beat {
-    /// The time in seconds.
+    /// The time in seconds: of the story, or since the operator's step that it follows.
     pub at: f64,
+    /// It follows this step of the incident, whenever that is done.
+    #[serde(default)]
+    pub after: Option<StepAct>,
     /// Abilities that a build needs for this step.
     #[serde(default)]
     pub needs: Vec<String>,
@@ -184,6 +235,9 @@ pub struct Beat {
     /// To which agent, or with which named job.
     #[serde(default)]
     pub who: Option<String>,
+    /// What is different about the agent from here on; empty: nothing any more.
+    #[serde(default)]
+    pub change: Option<Condition>,
     /// The caption from here on.
     #[serde(default)]
     pub caption: Option<String>,
@@ -213,6 +267,12 @@ pub enum Act {
     Restart,
     /// The named job is cancelled, as an operator would.
     Cancel,
+    /// The agent becomes another one: other version, faults, speed.
+    Change,
+    /// The tasks of the agent that was killed have moved; it is said who did it, the operator or the rule.
+    Move,
+    /// The agent is taken out of service, as an operator would.
+    Drain,
 }
 
 /// Work that keeps arriving after the story.
@@ -223,26 +283,11 @@ pub struct BackgroundWork {
     pub from: f64,
     /// Seconds between two jobs.
     pub every: f64,
-    /// The jobs, in turn; `{name}` is replaced with a traveller.
-    pub jobs: Vec<BackgroundJob>,
+    /// The jobs, in turn; `{name}` is replaced with a traveller, `{number}` with the number of the job.
+    pub jobs: Vec<JobPart>,
     /// The travellers.
+    #[serde(default)]
     pub names: Vec<String>,
-}
-
-/// A recurring job.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BackgroundJob {
-    /// The recipient.
-    pub to: String,
-    /// The message.
-    pub text: String,
-    /// The caller.
-    #[serde(default)]
-    pub caller: Option<String>,
-    /// The skill.
-    #[serde(default)]
-    pub skill: Option<String>,
 }
 
 impl Scenario {
@@ -252,7 +297,8 @@ impl Scenario {
     /// What is wrong, with the place.
     pub fn load(name: &str) -> Result<Self, String> {
         if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
-            return Self::parse(text).map_err(|error| format!("the scenario {name} is broken: {error}"));
+            return Self::parse(text, Path::new(name))
+                .map_err(|error| format!("the scenario {name} is broken: {error}"));
         }
         let path = Path::new(name);
         if !path.exists() {
@@ -261,19 +307,29 @@ impl Scenario {
         }
         let text =
             std::fs::read_to_string(path).map_err(|error| format!("{name} cannot be read: {error}"))?;
-        Self::parse(&text).map_err(|error| format!("{name}: {error}"))
+        Self::parse(&text, path).map_err(|error| format!("{name}: {error}"))
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let scenario: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+    fn parse(text: &str, file: &Path) -> Result<Self, String> {
+        let mut scenario: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        scenario.agents = scenario.agents.into_iter().flat_map(AgentPart::copied).collect();
         let names: Vec<_> = scenario.agents.iter().map(|agent| agent.name.as_str()).collect();
+        scenario.routes = config::load_routes(text, file, &names).map_err(|faults| {
+            let faults: Vec<_> = faults.faults.iter().map(|fault| fault.at(&faults.file)).collect();
+            faults.join("; ")
+        })?;
         let delegated =
             scenario.agents.iter().flat_map(|agent| agent.delegates.iter().map(|d| d.to.as_str()));
         let once = scenario.once.iter().map(String::as_str);
-        let sent = scenario.jobs.iter().map(|job| job.to.as_str());
-        let calm = scenario.calm.iter().flat_map(|calm| calm.jobs.iter().map(|job| job.to.as_str()));
-        if let Some(unknown) = delegated.chain(once).chain(sent).chain(calm).find(|to| !names.contains(to)) {
+        let sent = scenario.jobs.iter().filter_map(|job| job.to.as_deref());
+        let calm = scenario.calm.iter().flat_map(|calm| calm.jobs.iter().filter_map(|job| job.to.as_deref()));
+        let at_fault = scenario.incident.iter().map(|incident| incident.agent.as_str());
+        let mut named = delegated.chain(once).chain(sent).chain(calm).chain(at_fault);
+        if let Some(unknown) = named.find(|to| !names.contains(to)) {
             return Err(format!("no agent is called {unknown:?}"));
+        }
+        if scenario.calm.as_ref().is_some_and(|calm| calm.jobs.is_empty() || calm.every <= 0.0) {
+            return Err("[calm] needs jobs, and a positive `every`".into());
         }
         for agent in &scenario.agents {
             let old =
@@ -304,7 +360,8 @@ impl Scenario {
             AgentPart { name: format!("{}-{round}", part.name), ..part.clone() }
         });
         let agents = once.into_iter().chain(dealt).collect();
-        Ok(Self { agents, jobs: Vec::new(), beats: Vec::new(), calm: None, yesterday: false, ..self })
+        let (jobs, beats) = (Vec::new(), Vec::new());
+        Ok(Self { agents, jobs, beats, calm: None, yesterday: false, incident: None, ..self })
     }
 
     /// A fleet of steady agents, for size and for faults.
@@ -325,6 +382,8 @@ impl Scenario {
             labels: BTreeMap::new(),
             peers: Vec::new(),
             good_card: false,
+            capacity: None,
+            copies: None,
         };
         Self {
             title: format!("{agents} agents at work."),
@@ -336,7 +395,30 @@ impl Scenario {
             calm: None,
             yesterday: false,
             objectives: Vec::new(),
+            incident: None,
+            routes: Rules::default(),
         }
+    }
+
+    /// The rules of routing for a story that is `speed` times faster than life: their times are that much shorter.
+    pub fn rules(&self, speed: f64) -> Rules {
+        let faster = |time: Duration| Duration::from_secs_f64(time.as_secs_f64() / speed);
+        let backoff = |backoff: Backoff| match backoff {
+            Backoff::None => Backoff::None,
+            Backoff::Fixed(wait) => Backoff::Fixed(faster(wait)),
+            Backoff::Exponential { base, cap } => {
+                Backoff::Exponential { base: faster(base), cap: faster(cap) }
+            }
+        };
+        let rule = |rule: &Rule| Rule {
+            timeout: rule.timeout.map(faster),
+            unreachable_after: faster(rule.unreachable_after),
+            deadline: rule.deadline.map(faster),
+            retry: Retry { backoff: backoff(rule.retry.backoff), ..rule.retry },
+            ..rule.clone()
+        };
+        let rules = self.routes.rules.iter().map(|one| rule(one).into());
+        Rules { revision: self.routes.revision, rules: rules.collect() }
     }
 
     /// The day before `now`, or nothing if the scenario makes none up.
@@ -360,17 +442,33 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::route::Selector;
 
     #[test]
     fn built_in_scenarios_are_valid() {
         for (name, _) in BUILT_IN {
             let scenario = Scenario::load(name).unwrap();
             assert!(!scenario.agents.is_empty(), "{name}");
+            for selector in scenario.routes.rules.iter().flat_map(|rule| rule.stages()) {
+                let is_there = |agent: &AgentPart| match selector {
+                    Selector::Skill(skill) => agent.skills.iter().any(|one| skill.raw() == one),
+                    Selector::Agent(name) => agent.name == **name,
+                    Selector::Label { name, value } => agent.labels.get(&**name) == Some(&value.to_string()),
+                    Selector::Tag(_) | Selector::Set(_) => false,
+                };
+                assert!(scenario.agents.iter().any(is_there), "{name}: nobody is what {selector:?} names");
+            }
         }
+        // The two rules of docs/routing.md, in a story that is twice as fast.
+        let rules = Scenario::load("storm").unwrap().rules(2.0);
+        let serving = rules.rule("serving").unwrap();
+        assert!(rules.rule("data").is_some());
+        assert_eq!((serving.timeout, serving.retry.max), (Some(Duration::from_secs(15)), 2));
         let storm = Scenario::load("storm").unwrap();
         assert_eq!(storm.agents.len(), 15);
         assert!(storm.dealt_out(3).is_err());
-        assert!(Scenario::load("tempest").unwrap_err().contains("storm, hostile, document"));
+        assert!(Scenario::load("tempest").unwrap_err().contains("storm, checkout, hostile, document"));
+        assert_eq!(Scenario::load("checkout").unwrap().agents.len(), 60);
     }
 
     /// However many agents there are, one is good, and all names differ.

@@ -94,6 +94,10 @@ async fn handle(
         }
         _ => {}
     }
+    let answers_after = agent.condition().answers_after;
+    if answers_after > 0.0 {
+        agent.sleep(answers_after).await;
+    }
     let (head, body) = request.into_parts();
     Ok(match (head.method.as_str(), head.uri.path()) {
         ("GET", "/.well-known/agent-card.json") => {

@@ -7,13 +7,29 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::ABILITIES;
+use super::errand::send;
 use super::fleet::Fleet;
 use super::folder::Progress;
+use super::incident::{Evidence, Incident, Report, StepDone};
+use super::operator;
 use super::scenario::{Act, BackgroundWork, Beat, JobPart, Scenario};
+use crate::domain::agent::service::ServiceChange;
+use crate::domain::fact::{Act as OperatorAct, Fact, FleetFact, JournalEntry, Owner};
 use crate::domain::id::{AttemptId, Rng};
-use crate::domain::intent::{Intent, Receipt, Send};
-use crate::domain::job::message::Part;
-use crate::engine::Handle;
+use crate::domain::intent::Intent;
+use crate::domain::job::{Attempt, Origin, Phase};
+use crate::domain::time::At;
+use crate::engine::{Answer, Handle, Query};
+
+/// Facts of an owner that are looked at for the steps of an incident.
+const FACTS: usize = 8_192;
+/// The rules may be late with moving the tasks of an agent that was killed, in real time: that it is down has to be found
+/// out first.
+const LATE: Duration = Duration::from_secs(20);
+/// Seconds of the story that it may be behind its clock.
+const BEHIND: f64 = 1.0;
+/// Who takes agents out of service if nobody at the keys does.
+const BY_RULE: &str = "demo rule";
 
 /// The current caption.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -37,6 +53,8 @@ pub struct StoryOptions {
     pub stage: bool,
     /// True if nothing is sent.
     pub no_work: bool,
+    /// The built-in operator works, as nobody sits at the keys.
+    pub unattended: bool,
 }
 
 /// A story under way.
@@ -44,14 +62,16 @@ pub struct StoryOptions {
 pub struct Story {
     /// The current caption.
     pub captions: watch::Receiver<Caption>,
+    /// How far the incident is, if the scenario has one.
+    pub report: watch::Receiver<Report>,
     /// `true`: the next beat; `false`: once more from the beat before.
     pub presenter: mpsc::Sender<bool>,
-    task: tokio::task::AbortHandle,
+    tasks: Vec<tokio::task::AbortHandle>,
 }
 
 impl Drop for Story {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(tokio::task::AbortHandle::abort);
     }
 }
 
@@ -61,6 +81,16 @@ impl Story {
         let (captions, state) =
             watch::channel(Caption { text: scenario.title.clone(), ..Caption::default() });
         let (presenter, keys) = mpsc::channel(8);
+        let (reports, report) = watch::channel(Report::default());
+        let mut tasks = Vec::new();
+        if options.unattended {
+            let incident = scenario.incident.clone().and_then(|incident| {
+                let part = scenario.agents.iter().find(|part| part.name == incident.agent)?;
+                Some((incident, part.version.clone()))
+            });
+            let work = operator::work(handle.clone(), incident, report.clone(), options.speed);
+            tasks.push(tokio::spawn(work).abort_handle());
+        }
         let progress = fleet.folder().map(|folder| folder.progress()).unwrap_or_default();
         let named = progress.named.iter();
         let named = named.filter_map(|(name, attempt)| Some((name.clone(), attempt.parse().ok()?)));
@@ -69,14 +99,18 @@ impl Story {
             fleet,
             handle,
             captions,
+            reports,
             keys,
             options,
             seed: scenario.seed,
+            incident: scenario.incident.clone(),
+            began: progress.incident,
+            steps: progress.steps,
             story: 0.0,
             resumed: Instant::now(),
         };
-        let task = tokio::spawn(teller.run(scenario)).abort_handle();
-        Self { captions: state, presenter, task }
+        tasks.push(tokio::spawn(teller.run(scenario)).abort_handle());
+        Self { captions: state, report, presenter, tasks }
     }
 }
 
@@ -91,11 +125,17 @@ struct Narrator {
     fleet: Arc<Fleet>,
     handle: Handle,
     captions: watch::Sender<Caption>,
+    reports: watch::Sender<Report>,
     keys: mpsc::Receiver<bool>,
     options: StoryOptions,
     /// Jobs that beats refer to.
     named: Vec<(String, AttemptId)>,
     seed: u64,
+    incident: Option<Incident>,
+    /// When the incident began, in microseconds since the Unix epoch; `None` before that.
+    began: Option<i64>,
+    /// The steps of the incident that are done.
+    steps: Vec<StepDone>,
     /// Seconds of the story that have passed when the clock was last stopped.
     story: f64,
     resumed: Instant,
@@ -116,11 +156,13 @@ impl Narrator {
     async fn run(mut self, scenario: Scenario) {
         let Scenario { jobs, beats, calm, .. } = scenario;
         let able = |beat: &Beat| beat.needs.iter().all(|need| ABILITIES.contains(&need.as_str()));
+        let (after, beats): (Vec<Beat>, Vec<Beat>) =
+            beats.into_iter().filter(able).partition(|beat| beat.after.is_some());
         let mut moments: Vec<(f64, StoryEvent)> = Vec::new();
         if !self.options.no_work {
             moments.extend(jobs.into_iter().map(|job| (job.at, StoryEvent::Job(job))));
         }
-        for beat in beats.into_iter().filter(able) {
+        for beat in beats {
             match beat.by_rule_after {
                 Some(after) => {
                     moments.push((beat.at + after, StoryEvent::Rule(beat.clone())));
@@ -133,8 +175,8 @@ impl Narrator {
         let mut index = self.resume(&moments);
         let mut aside = tokio::task::JoinSet::new();
         let mut calm = calm.filter(|_| !self.options.no_work);
-        // On stage the clock stops between steps and waits for the end of each.
-        if let Some(calm) = calm.take_if(|_| !self.options.stage) {
+        // On stage the clock stops between steps and waits for the end of each; an incident needs its traffic all the same.
+        if let Some(calm) = calm.take_if(|_| !self.options.stage || self.incident.is_some()) {
             aside.spawn(self.aside().calm(calm));
         }
         while index < moments.len() {
@@ -191,6 +233,14 @@ impl Narrator {
                 }
             }
             index += 1;
+            // Whatever took longer stops the clock, so that the captions after it do not fly past.
+            if self.second() > *second + BEHIND {
+                self.story = *second;
+                self.resumed = Instant::now();
+            }
+        }
+        if let Some(incident) = self.incident.clone().filter(|_| !self.options.no_work) {
+            self.practise(&incident, after).await;
         }
         self.captions.send_modify(|caption| caption.second = None);
         match calm {
@@ -206,10 +256,14 @@ impl Narrator {
             fleet: self.fleet.clone(),
             handle: self.handle.clone(),
             captions: self.captions.clone(),
+            reports: self.reports.clone(),
             keys: mpsc::channel(1).1,
             options: self.options,
             named: Vec::new(),
             seed: self.seed,
+            incident: None,
+            began: None,
+            steps: Vec::new(),
             story: self.story,
             resumed: self.resumed,
         }
@@ -270,11 +324,7 @@ impl Narrator {
     }
 
     async fn send(&mut self, job: JobPart) {
-        let Some(attempt) =
-            send(&self.handle, &job.to, &job.text, job.caller.as_deref(), job.skill.as_deref()).await
-        else {
-            return;
-        };
+        let Some(attempt) = send(&self.handle, &job, "", 0).await else { return };
         if let Some(name) = job.name {
             self.keep(|progress| {
                 progress.named.insert(name.clone(), attempt.to_string());
@@ -284,7 +334,7 @@ impl Narrator {
     }
 
     /// Performs a step. False if there was nothing left to do.
-    async fn act(&self, beat: &Beat) -> bool {
+    async fn act(&mut self, beat: &Beat) -> bool {
         let Some(act) = beat.act else { return false };
         let who = beat.who.as_deref().unwrap_or_default();
         match act {
@@ -315,8 +365,148 @@ impl Narrator {
                 // The operator may have done it already.
                 return self.handle.submit(Intent::Cancel { attempt: *attempt, why: None }).await.is_ok();
             }
+            Act::Change => {
+                let change = beat.change.clone().unwrap_or_default();
+                let at_fault = self.incident.as_ref().is_some_and(|incident| incident.agent == who);
+                if at_fault && change.fails.is_some() {
+                    let now = self.fleet.now().micros();
+                    self.began.get_or_insert(now);
+                }
+                let began = self.began;
+                self.keep(|progress| {
+                    progress.conditions.insert(who.to_owned(), change.clone());
+                    progress.incident = began;
+                });
+                self.fleet.change(who, change);
+            }
+            Act::Move => return self.was_moved_by_rule(who).await,
+            Act::Drain => return self.drain(who).await,
         }
         true
+    }
+
+    /// Waits until all that we sent to an agent that was killed is given up. True if no operator had a part in it.
+    async fn was_moved_by_rule(&self, who: &str) -> bool {
+        let mut snapshots = self.handle.watch();
+        let given_up = snapshots.wait_for(|snapshot| {
+            let dead = snapshot.agents.iter().find(|(_, agent)| agent.name.raw() == who).map(|(key, _)| key);
+            let ours = |attempt: &&Attempt| {
+                Some(attempt.agent) == dead
+                    && snapshot.job_of(attempt).is_some_and(|job| job.origin == Origin::Sent)
+            };
+            let (given_up, live): (Vec<_>, Vec<_>) = snapshot
+                .attempts
+                .iter()
+                .map(|(_, attempt)| attempt)
+                .filter(ours)
+                .filter(|attempt| attempt.is_live() || attempt.phase == Phase::PresumedLost)
+                .partition(|attempt| attempt.phase == Phase::PresumedLost);
+            !given_up.is_empty() && live.is_empty()
+        });
+        let Ok(Ok(_)) = tokio::time::timeout(LATE, given_up).await else { return false };
+        let agent = self.agent(who);
+        let facts = self.facts(Owner::Fleet).await;
+        let by_operator = facts.iter().any(|entry| match &entry.fact {
+            Fact::Fleet(FleetFact::Acted { act, agent: of, .. }) => {
+                Some(*of) == agent && matches!(act, OperatorAct::PresumeLost | OperatorAct::Retry)
+            }
+            _ => false,
+        });
+        !by_operator
+    }
+
+    /// Drains an agent, unless the operator has taken it out of service already.
+    async fn drain(&self, who: &str) -> bool {
+        let Some(agent) = self.agent(who) else { return false };
+        let snapshot = self.handle.snapshot();
+        if snapshot.agents.iter().any(|(_, row)| row.id == agent && row.service.is_some()) {
+            return false;
+        }
+        let to = ServiceChange::Drain { window: None, move_after: None };
+        let why = Some("its stream and its store disagree".into());
+        self.handle.submit(Intent::Service { agent, to, why, by: BY_RULE.into() }).await.is_ok()
+    }
+
+    fn agent(&self, name: &str) -> Option<crate::domain::id::AgentId> {
+        let snapshot = self.handle.snapshot();
+        snapshot.agents.iter().find(|(_, agent)| agent.name.raw() == name).map(|(_, agent)| agent.id)
+    }
+
+    async fn facts(&self, owner: Owner) -> Vec<JournalEntry> {
+        match self.handle.query(Query::Facts { owner, limit: FACTS }).await {
+            Ok(Answer::Facts(facts)) => facts,
+            Ok(_) | Err(_) => Vec::new(),
+        }
+    }
+
+    /// Watches the operator until every step of the incident is done, and says how long each one takes. `after` are the
+    /// beats that follow a step.
+    async fn practise(&mut self, incident: &Incident, mut after: Vec<Beat>) {
+        let Some(began) = self.began else { return };
+        loop {
+            let report = self.look(incident, began).await;
+            let mut due = Vec::new();
+            after.retain(|beat| {
+                let done = self.steps.iter().find(|step| Some(step.act) == beat.after);
+                let is_due = done.is_some_and(|done| {
+                    let left = beat.at / self.options.speed;
+                    self.fleet.now().since(At::from_micros(done.at)).as_secs_f64() >= left
+                });
+                if is_due {
+                    due.push(beat.clone());
+                }
+                !is_due
+            });
+            for beat in due {
+                self.show(&beat);
+                self.act(&beat).await;
+            }
+            let second = whole(self.second());
+            let is_over = report.seconds.is_some();
+            let next = report.next().and_then(|next| incident.steps.iter().find(|step| step.act == next.act));
+            let tour = next.and_then(|step| step.tour.clone());
+            self.captions.send_modify(|caption| {
+                if report.raised.is_some() {
+                    caption.text = report.in_words();
+                    caption.tour = tour;
+                }
+                caption.second = Some(second);
+            });
+            self.reports.send_if_modified(|known| {
+                let changed = *known != report;
+                *known = report;
+                changed
+            });
+            if is_over {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs_f64(1.0 / self.options.speed)).await;
+        }
+    }
+
+    /// Looks which steps of the incident are done. A step that was done stays so, whatever happens later.
+    async fn look(&mut self, incident: &Incident, began: i64) -> Report {
+        let snapshot = self.handle.snapshot();
+        let found = snapshot.agents.iter().find(|(_, agent)| agent.name.raw() == incident.agent);
+        let Some((key, agent)) = found else { return Report::default() };
+        let of_fleet = self.facts(Owner::Fleet).await;
+        let of_agent = self.facts(Owner::Agent(agent.id)).await;
+        let evidence = Evidence {
+            agent: (key, agent.id),
+            began: At::from_micros(began),
+            of_fleet: &of_fleet,
+            of_agent: &of_agent,
+            snapshot: &snapshot,
+        };
+        let raised = evidence.problems().first().map(|(_, at)| at.micros());
+        let left = incident.steps.iter().filter(|step| self.steps.iter().all(|done| done.act != step.act));
+        let done: Vec<StepDone> = left.filter_map(|step| evidence.done(step.act)).collect();
+        if !done.is_empty() {
+            self.steps.extend(done);
+            let steps = self.steps.clone();
+            self.keep(|progress| progress.steps = steps);
+        }
+        Report::of(incident, began, raised, &self.steps, self.options.speed)
     }
 
     /// A calm fleet, a new traveller every few seconds.
@@ -326,43 +516,13 @@ impl Narrator {
         let mut number = usize::try_from(sent).unwrap_or(0);
         loop {
             self.keep(|progress| progress.calm = number as u64 + 1);
-            let job = &calm.jobs[number % calm.jobs.len().max(1)];
+            let Some(job) = calm.jobs.get(number % calm.jobs.len().max(1)) else { return };
             let mut chance = Rng::new(self.seed ^ number as u64);
-            let pick = usize::try_from(chance.below(calm.names.len() as u64)).unwrap_or(0);
+            let pick = usize::try_from(chance.below(calm.names.len().max(1) as u64)).unwrap_or(0);
             let name = calm.names.get(pick).map_or("somebody", String::as_str);
-            let text = job.text.replace("{name}", name);
-            send(&self.handle, &job.to, &text, job.caller.as_deref(), job.skill.as_deref()).await;
+            send(&self.handle, job, name, number).await;
             number += 1;
             tokio::time::sleep(Duration::from_secs_f64(calm.every / self.options.speed)).await;
-        }
-    }
-}
-
-/// Sends a message as an operator would, once the agent is known.
-async fn send(
-    handle: &Handle,
-    to: &str,
-    text: &str,
-    caller: Option<&str>,
-    skill: Option<&str>,
-) -> Option<AttemptId> {
-    let agent = handle
-        .snapshot()
-        .agents
-        .iter()
-        .find(|(_, agent)| agent.name.raw() == to)
-        .map(|(_, agent)| agent.id)?;
-    let intent = Intent::Send(Box::new(Send {
-        skill: skill.map(Into::into),
-        caller: caller.map(Into::into),
-        ..Send::new(agent, vec![Part::text(text)])
-    }));
-    match handle.submit(intent).await {
-        Ok(Receipt::Taken { attempt, .. }) => attempt,
-        Ok(_) => None,
-        Err(refusal) => {
-            tracing::debug!(%refusal, to, "the story's job was not taken");
-            None
         }
     }
 }

@@ -32,8 +32,11 @@ impl Work {
         Self { agent, task: report.id, message, receiver, start, seed, chance: Rng::new(seed) }
     }
 
-    /// Works according to the agent's behaviour, unless its fault overrides it.
+    /// Works according to the agent's behaviour, unless its fault, or what the story has changed, overrides it.
     pub async fn run(mut self) {
+        if self.agent.condition().breaks(&self.message) {
+            return self.break_off().await;
+        }
         let behaviour = match self.agent.fault {
             Some(Fault::Failing) => return self.fail().await,
             Some(Fault::Silent) => Behaviour::Silent,
@@ -44,6 +47,9 @@ impl Work {
 
     /// Goes on with a task that was under way when the agent was killed.
     pub async fn resume(mut self) {
+        if self.agent.condition().breaks(&self.message) {
+            return self.break_off().await;
+        }
         match self.agent.fault {
             Some(Fault::Failing) => self.fail().await,
             Some(Fault::Silent) => {}
@@ -96,7 +102,7 @@ impl Work {
         let [least, most] = self.agent.part.takes;
         #[expect(clippy::cast_precision_loss, reason = "a thousandth is precise enough")]
         let share = self.chance.below(1000) as f64 / 1000.0;
-        least + (most - least) * share
+        (least + (most - least) * share) * self.agent.condition().slowness(&self.message)
     }
 
     /// The agent's status text at a step.
@@ -174,6 +180,17 @@ impl Work {
         if self.wait(takes).await {
             let why = self.agent.part.result.clone().unwrap_or_else(|| "no such fare any more".into());
             self.send_status(TaskState::Failed, &why, 1);
+        }
+    }
+
+    /// Fails at once, with the error of the agent's condition.
+    async fn break_off(&mut self) {
+        if !self.wait(0.5).await {
+            return;
+        }
+        self.send_status(TaskState::Working, &self.saying(0), 0);
+        if self.wait(1.0).await {
+            self.send_status(TaskState::Failed, &self.agent.condition().error, 1);
         }
     }
 

@@ -32,7 +32,7 @@ const TASKS: (f64, f64) = (0.4, 2.5);
 pub(super) fn before(scenario: &Scenario, until: Minute) -> MadeUp {
     let from = until.before(MINUTES);
     let work: Vec<(&AgentPart, Vec<String>)> =
-        scenario.agents.iter().map(|part| (part, callers(scenario, &part.name))).collect();
+        scenario.agents.iter().map(|part| (part, callers(scenario, part))).collect();
     let is_recent = |minute: u32| until.0 - minute <= FLAWLESS;
     let kept =
         (from.0..until.0).filter(|minute| is_recent(*minute) || (minute - from.0).is_multiple_of(TOGETHER));
@@ -48,14 +48,14 @@ pub(super) fn before(scenario: &Scenario, until: Minute) -> MadeUp {
 }
 
 /// Whoever sends tasks to an agent in the story.
-fn callers(scenario: &Scenario, name: &str) -> Vec<String> {
-    let jobs = scenario.jobs.iter().filter(|job| job.to == name).filter_map(|job| job.caller.clone());
-    let calm = scenario.calm.iter().flat_map(|calm| &calm.jobs).filter(|job| job.to == name);
-    let calm = calm.filter_map(|job| job.caller.clone());
+fn callers(scenario: &Scenario, part: &AgentPart) -> Vec<String> {
+    let name = &part.name;
+    let calm = scenario.calm.iter().flat_map(|calm| &calm.jobs);
+    let jobs = scenario.jobs.iter().chain(calm).filter(|job| job.may_go_to(part));
+    let jobs = jobs.filter_map(|job| job.caller.clone());
     let agents = scenario.agents.iter();
-    let delegating = agents.filter(|part| part.delegates.iter().any(|delegation| delegation.to == name));
-    let callers: BTreeSet<String> =
-        jobs.chain(calm).chain(delegating.map(|part| part.name.clone())).collect();
+    let delegating = agents.filter(|part| part.delegates.iter().any(|delegation| delegation.to == *name));
+    let callers: BTreeSet<String> = jobs.chain(delegating.map(|part| part.name.clone())).collect();
     callers.into_iter().collect()
 }
 

@@ -6,23 +6,38 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quarterdeck::demo::{Behaviour, Fleet, Folder, Scenario, Story, StoryOptions};
-use quarterdeck::domain::problem::Kind;
+use quarterdeck::domain::input::Rules;
+use quarterdeck::domain::intent::Intent;
+use quarterdeck::domain::problem::{Kind, ProblemAct};
+use quarterdeck::engine::Engine;
 use serde_json::Value;
 
 use crate::console::pty::Terminal;
 use crate::kill::binary;
-use crate::support::{LONG, agent_of, engine, part, polled, until};
+use crate::support::{LONG, agent_of, engine, engine_with, part, polled, rules, until};
 
 /// What the agents of a story have decided, in the order of the agents and the texts.
 type Decisions = Vec<(String, String, String)>;
 
-/// Plays the minute of a scenario six times as fast.
-async fn play(scenario: &Scenario) -> Decisions {
-    const SPEED: f64 = 6.0;
+/// Stories are played one after the other: each is much for a busy machine.
+static STAGE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// How many times faster than life stories are played.
+const SPEED: f64 = 6.0;
+
+/// An engine with the rules of a scenario, on its fleet, and the story.
+fn begin(scenario: &Scenario, unattended: bool) -> (Arc<Fleet>, Engine, Story) {
     let fleet = Arc::new(Fleet::start(scenario, scenario.seed, SPEED, 0).unwrap());
-    let engine = engine(&fleet, None);
-    let options = StoryOptions { speed: SPEED, stage: false, no_work: false };
-    let mut story = Story::begin(scenario.clone(), fleet.clone(), engine.handle(), options);
+    let rules = Rules { routes: scenario.rules(SPEED).into(), probes_per_host: 100, ..rules() };
+    let engine = engine_with(&fleet, None, rules);
+    let options = StoryOptions { speed: SPEED, stage: false, no_work: false, unattended };
+    let story = Story::begin(scenario.clone(), fleet.clone(), engine.handle(), options);
+    (fleet, engine, story)
+}
+
+/// Plays the minute of a scenario.
+async fn play(scenario: &Scenario) -> Decisions {
+    let (fleet, engine, mut story) = begin(scenario, false);
     // Some agents never end their tasks; those of the dead one go on once it is back.
     let waits = ["refunds", "insurer"];
     // Two stories at six times the speed are much for a busy machine.
@@ -50,12 +65,105 @@ async fn play(scenario: &Scenario) -> Decisions {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_seed_tells_the_same_story() {
+    let _alone = STAGE.lock().await;
     let storm = Scenario { calm: None, ..Scenario::load("storm").unwrap() };
     let (first, second) = tokio::join!(play(&storm), play(&storm));
     assert_eq!(first, second);
     let fares: Vec<_> = first.iter().filter(|(agent, ..)| agent == "fares-old").collect();
     let failed = fares.iter().filter(|(_, _, state)| state == "Failed").count();
     assert_eq!((fares.len(), failed), (4, 2), "{fares:?}");
+    // Whoever waited at the hotel that died has a bed in the other one, and no second bed.
+    let guests = ["Grete, ground floor", "Hugo and a dog", "Jana, quiet", "Lea and her mother"];
+    for guest in guests.into_iter().chain(["Nina, any floor", "Pia, with a cot"]) {
+        let text = format!("a room tonight for {guest}");
+        let rooms: Vec<_> = first.iter().filter(|(_, known, _)| *known == text).collect();
+        let rooms: Vec<_> = rooms.iter().map(|(hotel, _, state)| (hotel.as_str(), state.as_str())).collect();
+        assert_eq!(rooms, [("hotel-alps", "Canceled"), ("hotel-lake", "Completed")], "{guest}");
+    }
+}
+
+/// The steps of the operator are recognised from facts, and timed; nobody does them for a person.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incident_waits_for_a_person() {
+    let _alone = STAGE.lock().await;
+    let checkout = Scenario::load("checkout").unwrap();
+    let (_fleet, engine, mut story) = begin(&checkout, false);
+    let handle = engine.handle();
+    let number = until(&handle, "the problem of cashier-2", |snapshot| {
+        let (key, _) = snapshot.agents.iter().find(|(_, agent)| agent.name.raw() == "cashier-2")?;
+        let mut problems = snapshot.open_problems();
+        problems.find_map(|(_, problem)| {
+            (problem.kind == Kind::AgentFailing && problem.agent == Some(key)).then_some(problem.number)
+        })
+    })
+    .await;
+    let raised = tokio::time::timeout(LONG, story.report.wait_for(|report| report.raised.is_some()));
+    let before = raised.await.expect("it is recognised").unwrap().clone();
+    let done = before.steps.iter().filter(|step| step.seconds.is_some());
+    assert_eq!((done.count(), before.seconds), (0, None), "nobody has done anything: {before:?}");
+    let take = Intent::OnProblem { number, act: ProblemAct::Take, by: "sam".into() };
+    handle.clone().acting_as("sam").submit(take).await.unwrap();
+    let taken = tokio::time::timeout(LONG, story.report.wait_for(|report| report.steps[0].seconds.is_some()));
+    let report = taken.await.expect("it is recognised").unwrap().clone();
+    assert_eq!(
+        (report.steps[0].name.as_str(), report.steps[0].by.as_deref()),
+        ("tell the others", Some("sam"))
+    );
+    let done = report.steps.iter().filter(|step| step.seconds.is_some());
+    assert_eq!((done.count(), report.steps.len(), report.seconds), (1, 6, None), "{report:?}");
+    drop(story);
+    engine.stop().await;
+}
+
+/// Without a person the built-in operator does it all, under its own name, and the program says how long it took.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unattended_incident_is_mended_by_the_demo_operator() {
+    let _alone = STAGE.lock().await;
+    let mut command = binary();
+    command.args(["demo", "--scenario", "checkout", "--headless", "--unattended", "--speed", "6"]);
+    let output = tokio::time::timeout(LONG * 3, command.output());
+    let output = output.await.expect("it ends after the last step").unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let steps: Vec<_> = lines.iter().filter(|line| line["step"].is_string()).collect();
+    let names: BTreeSet<_> = steps.iter().filter_map(|step| step["step"].as_str()).collect();
+    assert_eq!(names, BTreeSet::from(["take", "cordon", "move", "retry", "heal", "note"]));
+    for step in &steps {
+        let by = step["by"].as_str();
+        assert_eq!(by, (step["step"] != "heal").then_some("demo operator"), "{step}");
+    }
+    let over = lines.last().unwrap();
+    let all: f64 = over["steps"].as_array().unwrap().iter().filter_map(|step| step["seconds"].as_f64()).sum();
+    let (raised, seconds) = (over["raised"].as_f64().unwrap(), over["seconds"].as_f64().unwrap());
+    assert!((raised + all - seconds).abs() < 1.0, "{over:#}");
+}
+
+/// The two example rules decide about messages that other commands send to a running demo.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_to_a_demo_go_by_its_rules() {
+    let _alone = STAGE.lock().await;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    let arguments = ["demo", "--data-dir", &data, "--no-work", "--speed", "8"];
+    let demo = Terminal::run((120, 40), &arguments, &[]);
+    demo.shows("● 15");
+    for (kind, rule, agents) in [
+        ("data_processing", "data", ["flights", "weather"]),
+        ("ml_inference", "serving", ["translator", "fares-old"]),
+    ] {
+        let metadata = format!("{{\"type\":\"{kind}\"}}");
+        let sent = ask(dir.path(), &["send", "how many seats?", "--metadata", &metadata]).await;
+        let ours = if sent["task"].is_object() { &sent["task"] } else { &sent["message"] };
+        let ours = &ours["metadata"]["quarterdeck"];
+        assert!(agents.contains(&ours["agent"].as_str().unwrap_or_default()), "{sent:#}");
+        let why = ask(dir.path(), &["route", "explain", "--job", ours["job"].as_str().unwrap()]).await;
+        assert!(why.to_string().contains(&format!("\"rule\":\"{rule}\"")), "{why:#}");
+    }
+    // A message that no rule is about is not sent anywhere.
+    let mut command = binary();
+    let refused = command.args(["--data-dir", &data, "send", "hello", "-o", "json"]).output().await.unwrap();
+    assert!(!refused.status.success(), "{}", String::from_utf8_lossy(&refused.stdout));
 }
 
 /// What a command says about a running demo, or about the data that it left.
@@ -91,6 +199,7 @@ fn story_second(screen: &str) -> Option<u32> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demo_that_was_killed_goes_on_where_it_was() {
+    let _alone = STAGE.lock().await;
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().display().to_string();
     let start = || Terminal::run((160, 40), &["demo", "--data-dir", &data, "--speed", "2"], &[]);

@@ -37,16 +37,33 @@ fn free_ports() -> u16 {
     bases.find(all_are).expect("free ports for the agents")
 }
 
+/// True if agents are to be started; what they need is installed then, once for all tests.
+pub(crate) fn is_wanted() -> bool {
+    static INSTALLED: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+    if std::env::var_os("QUARTERDECK_INTEROP").is_none() {
+        println!("skipped: QUARTERDECK_INTEROP=1 starts agents of the Python and JavaScript SDKs");
+        return false;
+    }
+    INSTALLED.get_or_init(|| {
+        let up = Blocking::new("bash").arg(folder().join("up")).arg("install").output().unwrap();
+        assert!(up.status.success(), "tests/interop/up install: {}", String::from_utf8_lossy(&up.stderr));
+    });
+    true
+}
+
+/// The scripts and the agents.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop")
+}
+
 impl Agents {
     /// Starts them, or says why not.
     fn start() -> Option<Self> {
-        if std::env::var_os("QUARTERDECK_INTEROP").is_none() {
-            println!("skipped: QUARTERDECK_INTEROP=1 starts agents of the Python and JavaScript SDKs");
+        if !is_wanted() {
             return None;
         }
         let base = free_ports();
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-        let agents = Self { base, dir };
+        let agents = Self { base, dir: folder() };
         // Those of a run that was cut off listen elsewhere.
         agents.stop();
         let up = Blocking::new("bash").arg(agents.dir.join("up")).arg(base.to_string()).output().unwrap();
@@ -147,13 +164,13 @@ async fn tasks_of_agents_built_with_the_sdks_run_and_can_be_canceled() {
 }
 
 /// An agent of the Python SDK that has this many ended tasks, until it is dropped.
-struct Keeper {
-    _process: tokio::process::Child,
-    url: String,
+pub(crate) struct Keeper {
+    pub(crate) process: tokio::process::Child,
+    pub(crate) url: String,
 }
 
 impl Keeper {
-    async fn start(ended: u32) -> Self {
+    pub(crate) async fn start(ended: u32) -> Self {
         let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (port, grpc) = (port(), port());
         let dir = std::env::var_os("QUARTERDECK_INTEROP_DIR").map_or_else(
@@ -161,13 +178,13 @@ impl Keeper {
             PathBuf::from,
         );
         let process = tokio::process::Command::new(dir.join("py10/bin/python"))
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/py_v1.py"))
+            .arg(folder().join("py_v1.py"))
             .args([&port.to_string(), "plain", &grpc.to_string()])
             .env("ENDED", ended.to_string())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let keeper = Self { _process: process, url: format!("http://127.0.0.1:{port}") };
+        let keeper = Self { process, url: format!("http://127.0.0.1:{port}") };
         keeper.listed_until(|_, _| true).await;
         keeper
     }

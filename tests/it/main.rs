@@ -35,6 +35,7 @@ mod hostile;
 mod http2;
 mod inbound;
 mod interop;
+mod interop_batch;
 mod journal;
 mod kill;
 mod listing;

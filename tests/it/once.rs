@@ -1,7 +1,8 @@
 //! No job runs twice: a batch goes through while agents, the engine and the command itself are killed at random, and the
 //! agents are asked what they have worked on, and when.
 //!
-//! `QUARTERDECK_DEATHS=N` sets how often something is killed, `QUARTERDECK_DEATHS_SEED=N` what and when.
+//! `QUARTERDECK_DEATHS=N` sets how often something is killed, `QUARTERDECK_DEATHS_SEED=N` what and when, and
+//! `QUARTERDECK_JOBS=N` how many lines the batch has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -28,13 +29,15 @@ const HOTELS: [(&str, Behaviour); 3] = [
 
 /// Lines of the batch for each death, so that it is not over before the last one.
 const LINES: usize = 16;
+/// Messages that are under way at once.
+const CONCURRENCY: &str = "16";
 
 /// A task that takes longer, as its agent was dead for a while, is canceled and goes to another hotel.
 const RULES: &str = r#"
 [[fleet.default.routes]]
 name = "rooms"
 to = { skill = "room" }
-balance = "least_connections"
+balance = "round_robin"
 timeout = "1s"
 retry = { policy = "fixed", max = 3, base = "100ms", budget = 100 }
 "#;
@@ -57,10 +60,15 @@ struct World {
     serve: Option<Child>,
     batch: Option<Running>,
     dead: Option<&'static str>,
+    /// Results that are waited for before a death, at most.
+    between: u64,
+    /// How often an engine was killed, and how often a hotel.
+    engines: usize,
+    hotels: usize,
 }
 
 impl World {
-    fn new(lines: usize, seed: u64) -> Self {
+    fn new(lines: usize, deaths: usize, seed: u64) -> Self {
         let hotel = |(name, behaviour)| AgentPart { skills: vec!["room".into()], ..part(name, behaviour) };
         let desk = Desk::new(HOTELS.map(hotel).into());
         let config = std::fs::OpenOptions::new().append(true).open(desk.dir.path().join("config.toml"));
@@ -70,11 +78,13 @@ impl World {
             (1..=lines).map(|n| format!("{{\"text\":\"a room for guest {n}\"}}\n")).collect();
         std::fs::write(&file, content).unwrap();
         let file = file.to_str().unwrap().to_owned();
-        Self { desk, file, rng: Rng::new(seed), serve: None, batch: None, dead: None }
+        let between = (lines / deaths.max(1)).max(1) as u64;
+        let rng = Rng::new(seed);
+        Self { desk, file, rng, serve: None, batch: None, dead: None, between, engines: 0, hotels: 0 }
     }
 
     fn args(&self) -> [&str; 8] {
-        ["batch", "--skill", "room", &self.file, "--concurrency", "16", "-o", "json"]
+        ["batch", "--skill", "room", &self.file, "--concurrency", CONCURRENCY, "-o", "json"]
     }
 
     async fn start_engine(&mut self) {
@@ -123,14 +133,16 @@ impl World {
         if self.batch.is_none() {
             self.start_batch();
         }
-        let more = self.rng.below(8);
+        let more = self.rng.below(self.between);
         self.results(more).await;
         // One that is still dead from the last time has been dead during a start of the engine.
         self.revive().await;
         let hotel = HOTELS[self.rng.below(3) as usize].0;
         self.desk.fleet.kill(hotel);
         self.dead = Some(hotel);
-        tokio::time::sleep(Duration::from_millis(self.rng.below(200))).await;
+        self.hotels += 1;
+        let more = self.rng.below(8);
+        self.results(more).await;
         if self.rng.below(3) == 0 {
             self.revive().await;
         }
@@ -138,6 +150,8 @@ impl World {
         let fate = self.rng.below(3);
         let serve = self.serve.take_if(|_| fate > 0);
         let batch = self.batch.take_if(|_| fate < 2 || serve.is_none());
+        // Without another engine, that of the batch is killed with it.
+        self.engines += usize::from(serve.is_some() || (batch.is_some() && self.serve.is_none()));
         for mut child in serve.into_iter().chain(batch.map(|batch| batch.child)) {
             let _it_may_have_ended = child.start_kill();
             child.wait().await.unwrap();
@@ -194,9 +208,9 @@ async fn document(url: &str, path: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_runs_no_job_twice_whoever_dies() {
-    let deaths = number("QUARTERDECK_DEATHS").unwrap_or(6);
-    let lines = LINES * deaths as usize;
-    let mut world = World::new(lines, number("QUARTERDECK_DEATHS_SEED").unwrap_or(17));
+    let deaths = number("QUARTERDECK_DEATHS").unwrap_or(6) as usize;
+    let lines = number("QUARTERDECK_JOBS").map_or(LINES * deaths, |jobs| jobs as usize);
+    let mut world = World::new(lines, deaths, number("QUARTERDECK_DEATHS_SEED").unwrap_or(17));
     for _ in 0..deaths {
         world.death().await;
     }
@@ -205,7 +219,8 @@ async fn a_batch_runs_no_job_twice_whoever_dies() {
         batch.child.kill().await.unwrap();
     }
     let last = world.desk.command().args(world.args()).output();
-    let last = tokio::time::timeout(LONG * 3, last).await.expect("the batch ends").unwrap();
+    let time = LONG * 3 + Duration::from_millis(200) * u32::try_from(lines).unwrap();
+    let last = tokio::time::timeout(time, last).await.expect("the batch ends").unwrap();
     assert!(last.status.success(), "{}{}", text(&last.stdout), text(&last.stderr));
     let mut rows: Vec<Value> =
         text(&last.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -240,7 +255,7 @@ async fn a_batch_runs_no_job_twice_whoever_dies() {
             assert!(has_ended || is_given_up(earlier), "{job} ran twice at once: {runs:#?}");
         }
     }
-    let mut arrived = 0;
+    let (mut arrived, mut uncertain) = (0, 0);
     for row in &rows {
         let runs = row["job"].as_str().and_then(|job| ran.get(job)).map_or(&[][..], Vec::as_slice);
         match row["state"].as_str().unwrap() {
@@ -251,10 +266,14 @@ async fn a_batch_runs_no_job_twice_whoever_dies() {
             "uncertain" => {
                 assert!(row["error"]["message"].is_string(), "without a reason: {row}");
                 arrived += usize::from(!runs.is_empty());
+                uncertain += 1;
             }
             state => panic!("{state}: {row} with {runs:#?}"),
         }
     }
+    // Only what was on its way when somebody was killed can be uncertain.
+    let under_way = CONCURRENCY.parse::<usize>().unwrap() * (world.engines + world.hotels);
+    assert!(uncertain <= under_way, "{uncertain} are uncertain, of {under_way} under way");
     let (received, doubled) = world.desk.fleet.received();
     assert_eq!(doubled, 0, "of {received}");
     for hotel in world.desk.fleet.list() {
@@ -263,7 +282,7 @@ async fn a_batch_runs_no_job_twice_whoever_dies() {
     }
     let twice = ran.values().filter(|runs| runs.len() > 1).count();
     println!(
-        "{deaths} deaths, {received} received, {twice} tried again, {arrived} uncertain ones arrived, {}",
-        summary["summary"]["states"]
+        "{lines} jobs, {} engines and {} hotels killed, {received} received, {twice} tried again, {arrived} uncertain ones arrived, {}",
+        world.engines, world.hotels, summary["summary"]["states"]
     );
 }

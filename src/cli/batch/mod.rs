@@ -95,7 +95,7 @@ async fn open_and_send(global: &Global, args: &Args, out: &mut Printer) -> Resul
         }
         None => {
             let session = Session::open(&setup, &[], &login, false).await?;
-            let by_rules = (!setup.fleet.routes.rules.is_empty()).then_some(Target::Any);
+            let by_rules = route::has_rules(&session).await.then_some(Target::Any);
             let to = route::target(&args.route).or(by_rules).map(|target| (words.as_str(), target));
             if to.is_some() {
                 // An engine that has just started does not know yet who has which skill.

@@ -138,6 +138,8 @@ pub(super) enum Outcome {
     #[default]
     None,
     Task(Value),
+    /// A task as it was when it was last heard of, and why nobody knows what becomes of it.
+    Doubtful(Value, Box<Failure>),
     Message(Value),
     Error(Box<Failure>),
     /// A few words, for text.
@@ -158,6 +160,10 @@ impl Row {
         }
         match self.result {
             Outcome::Task(task) => row["task"] = task,
+            Outcome::Doubtful(task, failure) => {
+                row["task"] = task;
+                row["error"] = failure.to_json()["error"].take();
+            }
             Outcome::Message(message) => row["message"] = message,
             Outcome::Error(failure) => row["error"] = failure.to_json()["error"].take(),
             Outcome::Words(_) | Outcome::None => {}
@@ -169,7 +175,7 @@ impl Row {
     pub fn text(&self, state: State) -> String {
         let words = match &self.result {
             Outcome::Words(words) => words.clone(),
-            Outcome::Error(failure) => failure.message.clone(),
+            Outcome::Error(failure) | Outcome::Doubtful(_, failure) => failure.message.clone(),
             Outcome::None | Outcome::Task(_) | Outcome::Message(_) => Untrusted::from(""),
         };
         let number = match self.repeat {
@@ -182,8 +188,13 @@ impl Row {
     }
 }
 
+const UNREACHABLE: &str = "its agent cannot be reached, and nobody knows what becomes of the task";
+
 /// The outcome of a decided attempt in a few words.
 pub(super) fn words(attempt: &Attempt) -> Untrusted {
+    if attempt.is_unreachable() {
+        return UNREACHABLE.into();
+    }
     let note = attempt.task.as_ref().and_then(|task| task.note.as_ref()).map(|note| note.headline(100));
     let cause = || attempt.cause.as_deref().map(|cause| Untrusted::from(cause.to_string()));
     let task = || attempt.task.as_ref().map(|task| task.id.text());
@@ -216,13 +227,25 @@ pub(super) async fn outcome(
         detail.apply(&fact);
     }
     if let Some(task) = protocol_json::whole_task(snapshot, attempt, &detail, outputs) {
-        return Ok(Outcome::Task(task));
+        return Ok(match attempt.is_unreachable() {
+            true => Outcome::Doubtful(task, Box::new(unreachable(snapshot, attempt))),
+            false => Outcome::Task(task),
+        });
     }
     let answer = detail.messages_of(attempt.id).rev().find(|entry| entry.message.role != Role::User);
     Ok(answer.map_or(Outcome::None, |answer| {
         let message = protocol_json::message(&answer.message);
         Outcome::Message(with_ours(message, protocol_json::ours(snapshot, attempt)))
     }))
+}
+
+/// Why nobody knows what becomes of a task.
+fn unreachable(snapshot: &Snapshot, attempt: &Attempt) -> Failure {
+    let agent = snapshot.agents.get(attempt.agent);
+    let why = agent.and_then(|agent| agent.cause.as_deref()).map(|cause| format!(": {cause}"));
+    Failure::new(1, "QUARTERDECK_ERR_UNCERTAIN", format!("{UNREACHABLE}{}", why.unwrap_or_default())).hint(
+        "quarterdeck inbox shows it; wait for its agent, or give it up with `task presume-lost` and send it elsewhere",
+    )
 }
 
 /// Why there is neither a task nor an answer.
@@ -273,6 +296,12 @@ mod tests {
                 State::Answered,
                 r#"{"line":7,"job":"00000000-0000-0000-0000-000000000000","agent":"a␛","state":"answered","repeat":3}"#,
                 "   7.3  answered      a␛  Done␇",
+            ),
+            (
+                row(Outcome::Doubtful(json!({"id": "t"}), Box::new(Failure::usage("gone"))), None),
+                State::Uncertain,
+                r#"{"line":7,"job":"00000000-0000-0000-0000-000000000000","agent":"a␛","state":"uncertain","task":{"id":"t"},"error":{"code":"A2ACLI_ERR_USAGE","message":"gone","hint":null,"a2aCode":null}}"#,
+                "     7  uncertain     a␛  gone",
             ),
             (
                 Row { line: 9, result: error(), ..Row::default() },

@@ -433,8 +433,10 @@ impl Screen for ProblemsView {
                 Kind::TaskLost => keys.push((Action::EditCopy, "send a copy")),
                 Kind::AgentFailing | Kind::SkillFailing | Kind::BreakerOpen => {
                     keys.push((Action::Service, "in/out of service"));
+                    keys.push((Action::Again, "again, or elsewhere"));
                 }
                 Kind::ShiftBack => keys.push((Action::Service, "the shift")),
+                Kind::AgentDown | Kind::AgentFrozen => keys.push((Action::Again, "elsewhere")),
                 _ => {}
             }
         }

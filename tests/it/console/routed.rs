@@ -361,6 +361,8 @@ fn a_card_offers_what_fits_the_state() {
         (format!("{uncertain} r 3 y"), &["presume lost", "retry router"]),
         ("2 / \"88201\" enter r 1 y".into(), &[]),
         ("9 / \"88214\" enter r 1 y".into(), &[]),
+        // On a problem of an agent it is about what runs there, or else about what failed there.
+        ("4 / \"ledger-1\" enter j r 1 y".into(), &["presume lost", "retry router"]),
         (
             "2 / \"charge_8821\" enter * r \"o2\" tab \"why\" enter".into(),
             &["reroute router", "reroute router"],
