@@ -239,7 +239,7 @@ fn print(replay: &Replay, snapshot: &Snapshot, since: Duration, out: &mut Printe
         ));
     }
     let hours = since.as_secs() / 3600;
-    let window = if hours > 0 && since.as_secs() % 3600 == 0 {
+    let window = if hours > 0 && since.as_secs().is_multiple_of(3600) {
         format!("{hours} h")
     } else {
         crate::domain::time::format_duration(since)

@@ -76,7 +76,9 @@ async fn outlives(idempotent: bool) {
         }
     }
     let summary = rows.pop().expect("a summary");
-    rows.iter().for_each(|row| fits(&schema("batch"), row, "batch"));
+    for row in &rows {
+        fits(&schema("batch"), row, "batch");
+    }
     let numbers: BTreeSet<u64> = rows.iter().filter_map(|row| row["line"].as_u64()).collect();
     assert_eq!((rows.len() as u64, numbers), (LINES, (1..=LINES).collect()));
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();

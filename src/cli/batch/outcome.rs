@@ -227,9 +227,10 @@ pub(super) async fn outcome(
         detail.apply(&fact);
     }
     if let Some(task) = protocol_json::whole_task(snapshot, attempt, &detail, outputs) {
-        return Ok(match attempt.is_unreachable() {
-            true => Outcome::Doubtful(task, Box::new(unreachable(snapshot, attempt))),
-            false => Outcome::Task(task),
+        return Ok(if attempt.is_unreachable() {
+            Outcome::Doubtful(task, Box::new(unreachable(snapshot, attempt)))
+        } else {
+            Outcome::Task(task)
         });
     }
     let answer = detail.messages_of(attempt.id).rev().find(|entry| entry.message.role != Role::User);

@@ -27,7 +27,7 @@ pub fn differences(now: &Rules, changed: &Rules) -> Vec<Untrusted> {
     for (place, rule) in (1..).zip(&changed.rules) {
         match now.rule(&rule.name) {
             None => {
-                all.push(format!("rule {} is new, in place {place}: {}", rule.name, whole(rule, changed)))
+                all.push(format!("rule {} is new, in place {place}: {}", rule.name, whole(rule, changed)));
             }
             Some(before) if before == rule => {}
             Some(before) => all.extend(of_rule(before, rule)),
