@@ -280,7 +280,7 @@ impl Card {
                 line.push(span(gap, Role::Quiet));
                 line.push(span(word, if chosen { Role::Accent } else { Role::Quiet }));
             }
-            lines.push((8, Line::Text(line)));
+            lines.push((4, Line::Text(line)));
         }
     }
 
