@@ -3,6 +3,7 @@
 //! A card belongs to fixed ids. Keys pressed before it was drawn, within a quarter of a second after, or held down do
 //! not reach it. If an affected item changes while it is open, it asks again.
 
+mod delegated;
 mod draw;
 mod pick;
 mod plan;
@@ -155,7 +156,7 @@ impl Card {
             })
             .collect();
         let with = match about {
-            About::Cancel | About::Orphans | About::Again(Again::Live) => plan::delegated(&ctx.latest, keys),
+            About::Cancel | About::Orphans | About::Again(Again::Live) => delegated::of(&ctx.latest, keys),
             About::Again(_) | About::Answer(_) | About::Quit => BTreeMap::new(),
         };
         Self {
@@ -252,7 +253,7 @@ impl Card {
         let Some(news) = news else { return is_redrawn };
         if !self.with.is_empty() {
             let keys: Vec<_> = self.subjects.iter().map(|subject| subject.key).collect();
-            self.with = plan::delegated(&ctx.latest, &keys);
+            self.with = delegated::of(&ctx.latest, &keys);
         }
         self.version += 1;
         self.changed = Some(news);
