@@ -242,6 +242,11 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
     }
 }
 
+/// The flag that chooses all tasks of an agent.
+pub fn agent_flag(agent: &Agent) -> String {
+    format!(" --agent={}", quoted(agent.name.raw()))
+}
+
 /// An act on many tasks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bulk {

@@ -177,7 +177,7 @@ fn pieces(ctx: &Context, counts: &Counts, level: Words) -> Vec<Piece> {
     }
     if let Some(batch) = &ctx.batch {
         let role = if batch.bad > 0 { Role::Warn } else { Role::Plain };
-        line.push(Piece { spans: vec![span(batch.words(), role)], keep: 5 });
+        line.push(Piece { spans: vec![span(batch.words(), role)], keep: 9 });
     }
     line.push(Piece { spans: vec![span(ctx.window.word(&ctx.clocks), Role::Quiet)], keep: 1 });
     if ctx.held {

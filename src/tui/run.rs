@@ -409,7 +409,7 @@ impl Console {
                 });
             }
             Cmd::LookAtBatch(file) => {
-                drop(tokio::task::spawn_blocking(move || batch_process::look(file, &news)))
+                drop(tokio::task::spawn_blocking(move || batch_process::look(file, &news)));
             }
             Cmd::RunBatch(run) => {
                 self.batch = Some(tokio::spawn(batch_process::run(*run, news)).abort_handle());

@@ -156,7 +156,7 @@ const RULES: &[Rule] = &[
     // What is drawn and decided has no clock, no randomness, no files and no terminal.
     Rule {
         folder: "tui",
-        except: &["run.rs", "input.rs", "terminal.rs", "theme.rs"],
+        except: &["run.rs", "input.rs", "terminal.rs", "theme.rs", "batch_process.rs"],
         forbidden: &[
             "tokio::",
             "Instant::now",

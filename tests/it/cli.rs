@@ -703,6 +703,18 @@ fn commands_offered_by_the_console_are_valid() {
         assert!(parsed.is_ok(), "{offered}\n{words:?}\n{}", parsed.unwrap_err());
         assert!(parsed.unwrap().command.is_some(), "{offered} is no verb");
     }
+    let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == cast.cashier).unwrap().1;
+    let ids = format!(" {attempt} {attempt}");
+    for (act, which, to) in [
+        (command::Bulk::Cancel { alone: true }, ids.clone(), None),
+        (command::Bulk::Cancel { alone: false }, " --problem=p-17".into(), None),
+        (command::Bulk::Reroute, command::agent_flag(agent), Some(cast.cashier)),
+        (command::Bulk::Retry, ids, None),
+    ] {
+        let offered = command::of_bulk(&snapshot, " --fleet prod-eu", act, &which, to, nasty);
+        let parsed = Cli::try_parse_from(shell_words(&offered));
+        assert!(parsed.is_ok(), "{offered}\n{}", parsed.unwrap_err());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,8 @@ use crate::support::{part, polled};
 fn delegating(name: &str, to: &[&str]) -> AgentPart {
     let delegate =
         |to: &&str| Delegation { to: (*to).to_owned(), text: "part of {text}".into(), after: 0.1, one_in: 1 };
-    AgentPart { delegates: to.iter().map(delegate).collect(), ..part(name, Behaviour::Silent) }
+    let takes = [3000.0, 3000.0];
+    AgentPart { delegates: to.iter().map(delegate).collect(), takes, ..part(name, Behaviour::Steady) }
 }
 
 /// The ids of the live tasks of an agent.
@@ -42,7 +43,7 @@ async fn a_cancel_goes_on_to_what_was_delegated_and_says_what_did_not_end() {
     let desk = Desk::new(vec![
         delegating("concierge", &["ledger", "taxi"]),
         part("ledger", Behaviour::Silent),
-        part("taxi", Behaviour::IgnoresCancel),
+        AgentPart { takes: [3000.0, 3000.0], ..part("taxi", Behaviour::IgnoresCancel) },
     ]);
     let task = sent(&desk, "concierge", &["ledger", "taxi"]).await;
     let args = ["task", "cancel", "-a", "concierge", &task, "--timeout", "3s"];

@@ -82,6 +82,11 @@ fn a_cancel_goes_on_to_what_was_delegated() {
             &["0 working agreed", "1 working agreed"],
         ),
         (
+            "an id that two agents have is nobody's parent",
+            vec![(0, Event::Send(0, "a")), delegates(1, "t1", 2), (5, Event::Adopt(1, "t1")), all(10, 0)],
+            &["0 working agreed", "2 working", "1 working"],
+        ),
+        (
             "what is delegated after the cancel follows",
             chain(&[all(10, 0), ends(20, 0), delegates(30, "t1", 1), delegates(40, "t4", 2)]),
             &[

@@ -106,6 +106,8 @@ pub(in crate::domain) enum Event {
     EndsSilently(usize, TaskState),
     /// The stream of the newest task is cut.
     Cut(usize),
+    /// An operator follows a task of this id at an agent.
+    Adopt(usize, &'static str),
     /// The task of this id delegates a task to an agent.
     Delegate(String, usize),
     /// An operator cancels the newest task, and what it delegated.
@@ -372,6 +374,9 @@ impl Fleet {
             Event::Cancel(agent) => {
                 let attempt = self.newest(agent).id;
                 self.intent(Intent::Cancel { attempt, why: None });
+            }
+            Event::Adopt(agent, task) => {
+                self.intent(Intent::Adopt { agent: self.agent(agent).id, task: task.into() });
             }
             Event::Delegate(parent, to) => {
                 let intent = super::cascade_tests::delegated(self, &parent, to);

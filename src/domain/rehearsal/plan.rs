@@ -124,18 +124,24 @@ impl Plan {
     }
 }
 
+/// What was rehearsed of one task.
+struct Asked {
+    attempt: AttemptId,
+    key: Option<AttemptKey>,
+    below: Vec<(AgentId, u32)>,
+    refused: Option<Untrusted>,
+}
+
 /// Rehearses acts, in order. Acts on the same attempt belong together; if one is refused, the next are left out.
 pub fn of(core: Core, now: At, acts: &[Intent], messages: &mut Messages<'_>) -> Plan {
     let before = counts(core.state());
     // The borrow of the messages has to outlive the rehearsal alone.
     let mut load = |job| messages(job);
     let mut rehearsal = Rehearsal::new(core, now, &mut load);
-    let mut asked: Vec<(AttemptId, Option<AttemptKey>, Vec<(AgentId, u32)>, Option<Untrusted>)> = Vec::new();
+    let mut asked: Vec<Asked> = Vec::new();
     for act in acts.iter().take(MOST * 2) {
         let Some(attempt) = act.attempt() else { continue };
-        if let Some((.., refused)) = asked.last().filter(|(last, ..)| *last == attempt)
-            && refused.is_some()
-        {
+        if asked.last().is_some_and(|last| last.attempt == attempt && last.refused.is_some()) {
             continue;
         }
         let key = rehearsal.state().attempt_key(attempt);
@@ -150,21 +156,21 @@ pub fn of(core: Core, now: At, acts: &[Intent], messages: &mut Messages<'_>) -> 
             Some(Err(refusal)) => Some(refusal.to_string().into()),
             None => Some("it was not rehearsed".into()),
         };
-        match asked.last_mut().filter(|(last, ..)| *last == attempt) {
-            Some(last) => last.3 = refused,
-            None => asked.push((attempt, key, below, refused)),
+        match asked.last_mut().filter(|last| last.attempt == attempt) {
+            Some(last) => last.refused = refused,
+            None => asked.push(Asked { attempt, key, below, refused }),
         }
     }
     rehearsal.pass_until(now + SETTLES);
     let state = rehearsal.state();
     let rows: Vec<Row> = asked
         .into_iter()
-        .map(|(attempt, key, delegated, refused)| {
-            let becomes = match refused {
+        .map(|asked| {
+            let becomes = match asked.refused {
                 Some(why) => Becomes::Stays(why),
-                None => key.map_or(Becomes::Ends, |key| becomes(state, key)),
+                None => asked.key.map_or(Becomes::Ends, |key| becomes(state, key)),
             };
-            Row { attempt, becomes, delegated }
+            Row { attempt: asked.attempt, becomes, delegated: asked.below }
         })
         .collect();
     let after = counts(state);

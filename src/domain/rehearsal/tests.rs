@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::core::Core;
 use crate::domain::decide::routing_tests::{by_skill, fleet, retries, skill};
 use crate::domain::decide::testing::{Conduct, Event, Fleet, every};
-use crate::domain::id::{AgentId, AttemptId, JobId};
+use crate::domain::id::{AgentId, AttemptId};
 use crate::domain::intent::Intent;
 use crate::domain::job::carry::Carry;
 use crate::domain::job::message::{Message, Part, Role};
@@ -17,8 +17,8 @@ use crate::domain::rehearsal::drill::{self, Drill, Fate};
 use crate::domain::rehearsal::plan::{self, Becomes, Plan};
 use crate::domain::route::Rule;
 
-fn nothing(_: JobId) -> Option<Arc<Message>> {
-    Some(Arc::new(Message::new("m", Role::User, vec![Part::text("work")])))
+fn work() -> Arc<Message> {
+    Arc::new(Message::new("m", Role::User, vec![Part::text("work")]))
 }
 
 fn ids(core: &Core, agent: usize) -> Vec<AttemptId> {
@@ -42,7 +42,7 @@ fn reroute(fleet: &Fleet, agent: usize) -> Plan {
         .into_iter()
         .map(|attempt| Intent::Reroute { attempt, to: None, carry: Carry::default(), why: None })
         .collect();
-    plan::of(core.clone(), now, &acts, &mut nothing)
+    plan::of(core.clone(), now, &acts, &mut |_| Some(work()))
 }
 
 /// The plan in words: where how many go, what waits, what stays.
@@ -133,7 +133,7 @@ fn a_plan_is_what_then_happens() {
 fn drill_of(fleet: &Fleet, agents: &[usize]) -> Drill {
     let (core, now) = fleet.core();
     let agents: Vec<_> = agents.iter().map(|agent| agent_id(core, *agent)).collect();
-    drill::of(core.clone(), now, &agents, &mut nothing)
+    drill::of(core.clone(), now, &agents, &mut |_| Some(work()))
 }
 
 fn fates(fleet: &Fleet, drill: &Drill) -> Vec<String> {
@@ -146,11 +146,16 @@ fn fates(fleet: &Fleet, drill: &Drill) -> Vec<String> {
     drill.tasks.iter().map(|task| word(&task.fate)).collect()
 }
 
+/// The reason of a wait, and how many wait for it now and then.
+type Waits = (WaitReason, (u32, u32));
+/// A name, the rule, what each agent accepts, the jobs that are sent, and what is foretold of tasks and queue.
+type Case = (&'static str, Rule, Option<u32>, u64, &'static [&'static str], &'static [Waits]);
+
 #[test]
 fn a_drill_says_what_becomes_of_each_task() {
     let idempotent = || Rule { idempotent: true, retry: retries(2, 1), ..Rule::new("r", skill()) };
     let careful = || Rule { retry: retries(2, 1), ..Rule::new("r", skill()) };
-    let rows: Vec<(&str, Rule, Option<u32>, u64, &[&str], &[(WaitReason, (u32, u32))])> = vec![
+    let rows: Vec<Case> = vec![
         ("by rule to the others", idempotent(), None, 3, &["moves to 1"], &[]),
         ("asked about, as twice may do harm", careful(), None, 3, &["asked"], &[]),
         (

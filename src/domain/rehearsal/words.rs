@@ -186,7 +186,7 @@ fn of_left(left: &Left, names: &impl Names) -> (Tone, String) {
 
 /// Tasks with the same fate, the most first.
 fn by_fate(tasks: &[Foretold]) -> Vec<(&Fate, Vec<&Foretold>)> {
-    let mut groups: BTreeMap<(u8, String), (&Fate, Vec<&Foretold>)> = BTreeMap::new();
+    let mut groups: BTreeMap<(u8, String), Vec<&Foretold>> = BTreeMap::new();
     for task in tasks {
         let (order, text) = match &task.fate {
             Fate::Moves(to) => (0, to.to_string()),
@@ -196,11 +196,11 @@ fn by_fate(tasks: &[Foretold]) -> Vec<(&Fate, Vec<&Foretold>)> {
             Fate::Foreign => (4, String::new()),
             Fate::Stays => (5, String::new()),
         };
-        groups.entry((order, text)).or_insert_with(|| (&task.fate, Vec::new())).1.push(task);
+        groups.entry((order, text)).or_default().push(task);
     }
-    let mut groups: Vec<((u8, String), (&Fate, Vec<&Foretold>))> = groups.into_iter().collect();
-    groups.sort_by_key(|((order, _), (_, all))| (*order, std::cmp::Reverse(all.len())));
-    groups.into_iter().map(|(_, group)| group).collect()
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|((order, _), all)| (*order, std::cmp::Reverse(all.len())));
+    groups.into_iter().filter_map(|(_, all)| Some((&all.first()?.fate, all))).collect()
 }
 
 fn whole(time: Duration) -> Duration {

@@ -102,6 +102,8 @@ impl DrillView {
     /// They die for real from here on.
     pub fn kill(&mut self, at: At) {
         self.real = Some(Real { at, is_dead: false, fates: Vec::new() });
+        // What becomes of the tasks is at the top.
+        self.state = TextState::default();
         self.rev = 0;
     }
 

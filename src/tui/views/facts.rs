@@ -321,12 +321,7 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
         AttemptFact::CancelWithdrawn { .. } => {
             one("cancel: not requested, the journal could not be written".to_owned(), Role::Warn)
         }
-        AttemptFact::CascadeAsked { asked: true } => {
-            one("cancel: for what it delegated too".to_owned(), Role::Warn)
-        }
-        AttemptFact::CascadeAsked { asked: false } => {
-            one("cancel: not for what it delegated, the journal could not be written".to_owned(), Role::Warn)
-        }
+        AttemptFact::CascadeAsked { asked } => return Some(cascade_words(*asked)),
         AttemptFact::CancelIgnored { events, .. } => {
             one(format!("agreed, but still active: {events} events since"), Role::Bad)
         }
@@ -354,6 +349,15 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
         AttemptFact::Planned { .. } | AttemptFact::Settled => return None,
     };
     Some(line)
+}
+
+fn cascade_words(asked: bool) -> Vec<Span> {
+    let words = if asked {
+        "cancel: for what it delegated too"
+    } else {
+        "cancel: not for what it delegated, the journal could not be written"
+    };
+    vec![span(words, Role::Warn)]
 }
 
 fn spaced(mark: &str) -> String {

@@ -29,7 +29,7 @@ fn a_drill_is_read_and_for_real_only_after_its_name_was_typed() {
             &mut console,
             &["drill › cashier-2", "if cashier-2 died now", "who is left", "nothing is done"],
         );
-        console.press("j k G g z");
+        console.press("j k G z");
         console.press("r \"cashier-1\" enter");
         shows(&mut console, &["type cashier-2"]);
         assert!(console.asked.iter().all(|cmd| !matches!(cmd, Cmd::Submit(..))), "{:?}", console.asked);

@@ -12,7 +12,7 @@ use super::Console;
 const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 60)];
 
 /// How each view of the table is opened.
-const OPENED: [(&str, &str); 19] = [
+const OPENED: [(&str, &str); 20] = [
     ("now", "0"),
     ("fleet", "1"),
     ("agent", "1 enter"),
@@ -29,7 +29,8 @@ const OPENED: [(&str, &str); 19] = [
     ("candidates", "v c"),
     ("changes", "c"),
     ("audit", "v a"),
-    ("messages", "r v m"),
+    ("messages", ": \"theme_pink\" enter v m"),
+    ("drill", ": \"drill_cashier-2\" enter"),
     ("raw", "2 / \"88213\" enter enter i"),
     ("help", "?"),
 ];

@@ -1,45 +1,21 @@
 //! What a card knows beyond its rows: what the tasks delegated, and what the engine says would become of each.
 
-use std::collections::BTreeMap;
-
 use crate::domain::id::{AgentId, AttemptId, AttemptKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::Attempt;
-use crate::domain::job::delegated::{self, ByParent};
 use crate::domain::rehearsal::plan::{Becomes, MOST, Plan};
-use crate::domain::state::snapshot::Snapshot;
 use crate::engine::{Answer, Query};
 use crate::tui::again::{Act, Again};
 use crate::tui::bulk::Source;
 use crate::tui::command;
 use crate::tui::context::Context;
+use crate::tui::overlays::card::delegated::at_agents;
 use crate::tui::overlays::card::{About, Card};
 use crate::tui::queries::{Ask, Refresh, Subscription};
 use crate::tui::theme::Role;
 
 /// The name of the query.
 const PLAN: &str = "plan";
-
-/// The live tasks that each task of a card delegated.
-pub(super) fn delegated(snapshot: &Snapshot, keys: &[AttemptKey]) -> BTreeMap<AttemptKey, Vec<AttemptKey>> {
-    let parents = ByParent::new(snapshot);
-    let live = |key: &AttemptKey| snapshot.attempts.get(*key).is_some_and(Attempt::is_live);
-    let of = |key: &AttemptKey| {
-        let below: Vec<_> = delegated::below(&parents, *key).tasks.into_iter().filter(live).collect();
-        (!below.is_empty()).then_some((*key, below))
-    };
-    keys.iter().take(MOST).filter_map(of).collect()
-}
-
-/// `2 at ledger-1, 1 at bank-link`
-pub fn at_agents(snapshot: &Snapshot, keys: &[AttemptKey]) -> String {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for row in keys.iter().filter_map(|key| snapshot.attempts.get(*key)) {
-        let agent = snapshot.agents.get(row.agent).map(|agent| agent.name.line().into_string());
-        *counts.entry(agent.unwrap_or_default()).or_default() += 1;
-    }
-    counts.into_iter().map(|(agent, count)| format!("{count} at {agent}")).collect::<Vec<_>>().join(", ")
-}
 
 impl Card {
     /// The plan of what is chosen now; `None` until the engine has answered.
@@ -190,15 +166,13 @@ impl Card {
     }
 
     fn source_flag(&self, ctx: &Context, ids: &[AttemptId]) -> String {
-        let listed = || ids.iter().map(|id| format!(" {id}")).collect::<String>();
+        let listed = || {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            format!(" {}", ids.join(" "))
+        };
         match &self.source {
             Source::Rows => listed(),
-            Source::Agent(key) => {
-                let agent = ctx.latest.agents.get(*key);
-                agent.map_or_else(listed, |agent| {
-                    format!(" --agent={}", crate::domain::shell_words::quoted(agent.name.raw()))
-                })
-            }
+            Source::Agent(key) => ctx.latest.agents.get(*key).map_or_else(listed, command::agent_flag),
             Source::Problem(number) => format!(" --problem=p-{number}"),
         }
     }
