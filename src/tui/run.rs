@@ -27,7 +27,7 @@ use crate::tui::keymap::Chord;
 use crate::tui::model::Model;
 use crate::tui::msg::{Mouse, Msg};
 use crate::tui::opening;
-use crate::tui::overlays::card;
+use crate::tui::overlays::card::words;
 use crate::tui::preferences::{Preferences, PreferencesStore};
 use crate::tui::render::{Drawn, render};
 use crate::tui::terminal::Terminal;
@@ -243,7 +243,7 @@ impl Console {
         loop {
             for cmd in std::mem::take(&mut cmds) {
                 match cmd {
-                    Cmd::Quit => return Ok(ConsoleEnd::Quit(card::leaving(&model.context).join(" "))),
+                    Cmd::Quit => return Ok(ConsoleEnd::Quit(words::leaving(&model.context).join(" "))),
                     Cmd::Switch(name) => return Ok(ConsoleEnd::Switch(name)),
                     Cmd::Edit(text) => {
                         input.stop().await;

@@ -281,9 +281,10 @@ fn on_paste(model: &mut Model, text: &str) {
     if !taken {
         let [command, filter, new] =
             [Action::Command, Action::Filter, Action::New].map(|action| model.context.key(action));
-        let fields = match model.info().read_only {
-            true => format!("{command} or {filter}"),
-            false => format!("{command}, {filter} or {new}"),
+        let fields = if model.info().read_only {
+            format!("{command} or {filter}")
+        } else {
+            format!("{command}, {filter} or {new}")
         };
         model.say(Role::Warn, format!("pasted text is not used here; paste it after {fields}"));
     }

@@ -105,7 +105,9 @@ fn replayed(now: &Rules, changed: &Rules, jobs: &[PastJob]) -> Replay {
     let state = fleet();
     let agents: Vec<Agent> = state.agents().iter().map(|(_, agent)| agent.clone()).collect();
     let mut replayer = Replayer::new(now, changed, agents.iter(), 10);
-    jobs.iter().for_each(|job| replayer.add(job));
+    for job in jobs {
+        replayer.add(job);
+    }
     replayer.end()
 }
 

@@ -509,9 +509,7 @@ impl Screen for RoutesView {
     fn keys(&self, ctx: &Context) -> Vec<(Action, &'static str)> {
         let asks = if ctx.offers(Action::EditCopy) { Action::EditCopy } else { Action::Explain };
         let mut keys = vec![(asks, "explain a message")];
-        if self.subject.is_some() {
-            keys.extend([(Action::NextPane, "next pane"), (Action::FullScreen, "full")]);
-        } else if self.file.is_shown() {
+        if self.subject.is_some() || self.file.is_shown() {
             keys.extend([(Action::NextPane, "next pane"), (Action::FullScreen, "full")]);
         }
         if self.file.is_shown() {

@@ -57,13 +57,11 @@ impl RuleStats {
     /// From the newest jobs.
     pub fn of(snapshot: &Snapshot, now: At) -> Self {
         let mut stats = Self::default();
-        let mut looked_at = 0;
-        for (_, job) in snapshot.jobs.iter().rev() {
+        for (looked_at, (_, job)) in snapshot.jobs.iter().rev().enumerate() {
             if looked_at == JOBS {
                 stats.is_partial = true;
                 break;
             }
-            looked_at += 1;
             let age = now.since(job.created);
             let Some(rule) = job.plan.as_ref().and_then(|plan| plan.rule.clone()) else { continue };
             if age > HOUR || job.origin != Origin::Sent {
@@ -78,11 +76,15 @@ impl RuleStats {
             }
             for attempt in job.attempts.iter().filter_map(|key| snapshot.attempts.get(*key)) {
                 let ended = Ended::of(attempt);
-                ended.into_iter().for_each(|ended| stat.results.count(ended));
+                if let Some(ended) = ended {
+                    stat.results.count(ended);
+                }
                 if is_recent {
                     let (attempts, results) = stat.agents.entry(attempt.agent).or_default();
                     *attempts += 1;
-                    ended.into_iter().for_each(|ended| results.count(ended));
+                    if let Some(ended) = ended {
+                        results.count(ended);
+                    }
                 }
             }
         }

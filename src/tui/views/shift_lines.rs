@@ -46,7 +46,7 @@ fn of(ctx: &Context, legacy: &Agent, shift: &Shift, width: usize) -> Lines {
     let head =
         format!("{from} {arrow} {to}  {} %  {}{}", shift.percent(), shift.place(), skill.unwrap_or_default());
     let numbers =
-        format!("{} · {}", results(&to, &shift.counts.successor), results(&from, &shift.counts.legacy),);
+        format!("{} · {}", results(&to, &shift.counts.successor), results(&from, &shift.counts.legacy));
     let next = match &shift.why {
         Some(why) => why.line().into_string(),
         None => shift.missing_in_words(ctx.snapshot.at),

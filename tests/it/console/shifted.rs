@@ -101,8 +101,8 @@ fn a_card_says_what_a_shift_will_do_and_begins_it() {
         }
     }
     for (keys, done) in [
-        (format!("{begin} y y"), "begin [1, 5, 25, 50, 100]"),
-        (": \"shift_cashier-1_cashier-2_10,100\" enter y y".to_owned(), "begin [10, 100]"),
+        (format!("{begin} y \"the_old_one_goes\" enter"), "begin [1, 5, 25, 50, 100]"),
+        (": \"shift_cashier-1_cashier-2_10,100\" enter y \"again\" enter".to_owned(), "begin [10, 100]"),
     ] {
         let mut console = Console::new(160, 40);
         console.press(&keys);

@@ -8,9 +8,7 @@ mod draw;
 mod pick;
 mod plan;
 mod requeue;
-mod words;
-
-pub use words::leaving;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
