@@ -89,9 +89,9 @@ fn said<R: AuditRows>(rows: &R) -> Result<Said, R::Error> {
     Ok(said)
 }
 
-fn broken(owner: Owner, seq: u64, what: impl Into<String>) -> Option<Break> {
+fn broken(owner: Owner, seq: u64, what: impl Into<String>) -> Break {
     let (owner, what): (String, String) = (owner_words(owner), what.into());
-    Some(Break { owner: owner.into(), seq, what: what.into() })
+    Break { owner: owner.into(), seq, what: what.into() }
 }
 
 /// Follows each chain from its beginning, or from its anchor.
@@ -129,18 +129,22 @@ fn chains<R: AuditRows>(rows: &R, said: &Said, found: &mut Verification) -> Resu
 fn fault(row: &AuditRow, before_seq: u64, before: &Hash, said: &Said) -> Option<Break> {
     let AuditRow { owner, seq, .. } = *row;
     if seq > before_seq + 1 {
-        return broken(owner, before_seq + 1, "this row is missing");
+        return Some(broken(owner, before_seq + 1, "this row is missing"));
     }
     if seq <= before_seq || At::from_micros(row.at) < said.until {
-        return broken(owner, seq, "this row was inserted: retention had removed rows of its time");
+        return Some(broken(owner, seq, "this row was inserted: retention had removed rows of its time"));
     }
     if row.hash_after(before) != row.hash {
         let what = "this row was changed, or the one before it: its hash does not follow from them";
-        return broken(owner, seq, what);
+        return Some(broken(owner, seq, what));
     }
     let is_sealed = || said.sealed.get(&owner).is_some_and(|sealed| *sealed >= seq);
     if owner != Owner::Fleet && At::from_micros(row.at) < said.last_seal && !is_sealed() {
-        return broken(owner, seq, "this row was inserted: it is older than the last seal, and in none");
+        return Some(broken(
+            owner,
+            seq,
+            "this row was inserted: it is older than the last seal, and in none",
+        ));
     }
     None
 }
@@ -167,13 +171,13 @@ fn seals<R: AuditRows>(rows: &R, said: &Said, found: &mut Verification) -> Resul
                             return false;
                         }
                     };
-                    found.broken = broken(head.owner, head.seq, what);
+                    found.broken = Some(broken(head.owner, head.seq, what));
                     return false;
                 }
             }
             Some(AuditBody::Pruned { until, keep, .. }) if until + keep > At::from_micros(row.at) => {
                 let what = "this row says that retention removed rows which were younger than its limit";
-                found.broken = broken(row.owner, row.seq, what);
+                found.broken = Some(broken(row.owner, row.seq, what));
                 return false;
             }
             Some(AuditBody::Act(_) | AuditBody::Pruned { .. } | AuditBody::Lost { .. }) | None => {}
@@ -202,7 +206,7 @@ fn kept_head<R: AuditRows>(
         })?;
         let seq = now.map_or(0, |now| now.seq);
         let what = "the head that was kept is no row of the fleet's chain: its end was cut off, or it was written anew";
-        return Ok(if is_there { None } else { broken(Owner::Fleet, seq, what) });
+        return Ok((!is_there).then(|| broken(Owner::Fleet, seq, what)));
     }
     let what = match rows.hash_of(Owner::Fleet, kept.seq)? {
         Some(hash) if hash == kept.hash => return Ok(None),
@@ -219,7 +223,7 @@ fn kept_head<R: AuditRows>(
             )
         }
     };
-    Ok(broken(Owner::Fleet, kept.seq, what))
+    Ok(Some(broken(Owner::Fleet, kept.seq, what)))
 }
 
 /// The rows of an export, in memory.
