@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use quarterdeck::demo::Behaviour;
 use quarterdeck::domain::audit::page::{AuditEntry, AuditFilter, Head};
-use quarterdeck::domain::audit::{ActOutcome, AuditRecord, AuditTarget, Submitter, Surface, owner_words};
+use quarterdeck::domain::audit::{
+    ActOutcome, AuditRecord, AuditTarget, Hash, Submitter, Surface, owner_words,
+};
 use quarterdeck::domain::fact::Owner;
 use quarterdeck::domain::id::{AgentId, JobId, Rng};
 use quarterdeck::domain::input::Rules;
 use quarterdeck::domain::intent::{Intent, Refusal};
+use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
+use quarterdeck::engine::handle::wire::{Hello, Tasks};
 use quarterdeck::engine::{Answer, Handle, Query};
 use quarterdeck::store::audit::verify::{Exported, verify};
 use quarterdeck::store::{Batch, Done, Reader, Writer, journal_path};
@@ -230,7 +234,7 @@ fn rows_that_were_inserted_are_in_no_seal() {
             at: at(second).micros(),
             version: 1,
             body: body.into(),
-            hash: Default::default(),
+            hash: Hash::default(),
         };
         let hash = row.hash_after(&last.unwrap_or_default());
         let key = match owner {
@@ -446,9 +450,9 @@ async fn every_surface_is_recorded_and_held_to_the_same_rules() {
         let one = known(&own, "one").await;
         let (_, attempt) = send(&own, "one", "charge order 1").await;
         until(&own, "its task", |snapshot| task_of(snapshot, attempt).map(|_| ())).await;
-        let socket = quarterdeck::serve::socket::listen(dir.path(), own.clone(), Default::default()).unwrap();
+        let socket = quarterdeck::serve::socket::listen(dir.path(), own.clone(), Hello::default()).unwrap();
         let (remote, _) =
-            quarterdeck::engine::handle::remote::join(socket.path(), Default::default()).await.unwrap();
+            quarterdeck::engine::handle::remote::join(socket.path(), Tasks::default()).await.unwrap();
         let surfaces = [
             ("console", own.clone().through(Surface::Console)),
             ("cli", own.clone().through(Surface::Cli)),
@@ -516,7 +520,7 @@ async fn every_surface_is_recorded_and_held_to_the_same_rules() {
 /// A client that says nothing of itself is recorded as what it is.
 #[test]
 fn a_submitter_without_a_name_is_not_the_operator() {
-    let mut core = quarterdeck::domain::core::Core::new(Default::default(), Rules::default(), 7);
+    let mut core = quarterdeck::domain::core::Core::new(State::default(), Rules::default(), 7);
     for (by, who) in [
         (Submitter { surface: Surface::Cli, ..Submitter::default() }, "operator"),
         (Submitter { surface: Surface::Socket, peer: Some(7), ..Submitter::default() }, "unnamed"),
