@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::decide::live::Pending;
+use crate::domain::decide::live::{Pending, PendingCall};
 use crate::domain::id::{AgentKey, AttemptKey, CallId};
 
 /// The open calls.
@@ -23,6 +23,13 @@ impl Calls {
         let pending = self.by_id.remove(&id)?;
         self.by_agent.remove(&(pending.agent, pending.call.attempt(), id));
         Some(pending)
+    }
+
+    /// The message of a send has arrived: it will not be sent again, and its stream may be open for hours.
+    pub fn message_arrived(&mut self, id: CallId) {
+        if let Some(Pending { call: PendingCall::Send(send), .. }) = self.by_id.get_mut(&id) {
+            send.message = None;
+        }
     }
 
     pub fn get(&self, id: CallId) -> Option<&Pending> {

@@ -282,7 +282,8 @@ pub(super) fn overdue(turn: &mut Turn, key: AttemptKey, cause: Cause) {
 }
 
 pub(super) fn order(turn: &mut Turn, agent: AgentKey, interface: Arc<Interface>, send: SendCall) {
-    let (attempt, message, stream) = (send.attempt, send.message.clone(), send.stream);
+    let (attempt, stream) = (send.attempt, send.stream);
+    let Some(message) = send.message.clone() else { return };
     let call = turn.call(agent, PendingCall::Send(send), Order::Send { attempt, interface, message, stream });
     if stream {
         turn.watch(attempt).stream = Some(call);
@@ -369,6 +370,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
     match outcome {
         SendOutcome::Stream(StreamOutcome::Opened { .. }) => {}
         SendOutcome::Stream(StreamOutcome::Events(events)) => {
+            turn.live.calls.message_arrived(call);
             took_hold(turn, agent, &send);
             answer::accepted(turn, &send);
             for event in events {

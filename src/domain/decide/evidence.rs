@@ -252,9 +252,17 @@ impl Evidence {
     }
 
     fn judge_quick(&mut self, at: At, rules: &ProblemThresholds) {
-        let limit = self.slow_limit(at, rules);
         let recent =
             self.quick.iter().rev().take(CALLS_KEPT).filter(|(when, ..)| at.since(*when) < LATENCY_AGE);
+        let slowest = recent.clone().map(|(_, took, _)| *took).max().unwrap_or_default();
+        if slowest <= SLOW_FLOOR.min(rules.slow) {
+            // No limit is lower, so that it need not be found at every call of a busy agent.
+            if self.last_slow.is_none_or(|slow| at.since(slow) >= LATENCY_AGE) {
+                self.slow = None;
+            }
+            return;
+        }
+        let limit = self.slow_limit(at, rules);
         let newest_slow = recent.clone().find(|(_, took, _)| *took > limit).map(|(when, ..)| *when);
         self.last_slow = self.last_slow.max(newest_slow);
         let mut recent: Vec<_> = recent.map(|(_, took, _)| *took).collect();

@@ -13,6 +13,7 @@ use crate::domain::decide::evidence::Evidence;
 use crate::domain::decide::groups::{Group, GroupKey, GroupMembership};
 use crate::domain::decide::listing_gaps::ListingGaps;
 use crate::domain::decide::names::IndexedName;
+use crate::domain::decide::pace::Pace;
 use crate::domain::decide::retry::Budget;
 use crate::domain::decide::task_time::TaskTime;
 use crate::domain::decide::undo::Undo;
@@ -180,8 +181,8 @@ impl PendingCall {
 #[derive(Clone, Debug)]
 pub(in crate::domain) struct SendCall {
     pub attempt: AttemptKey,
-    /// The message; kept to try the other dialect once.
-    pub message: Arc<Message>,
+    /// The message, to try the other dialect or the plain call; `None` once an event shows that it arrived.
+    pub message: Option<Arc<Message>>,
     /// True if it answers a question of the attempt's task.
     pub answer: bool,
     pub stream: bool,
@@ -194,7 +195,7 @@ pub(in crate::domain) struct SendCall {
 impl SendCall {
     /// The first call for a message.
     pub fn new(attempt: AttemptKey, message: Arc<Message>, answer: bool, stream: bool) -> Self {
-        Self { attempt, message, answer, stream, fallback: None, stream_refused: None }
+        Self { attempt, message: Some(message), answer, stream, fallback: None, stream_refused: None }
     }
 }
 
@@ -289,6 +290,8 @@ pub(in crate::domain) struct AgentLive {
     pub proven: bool,
     /// The most live tasks of a minute, as counted.
     pub measured: (Minute, u32),
+    /// Ends of its tasks that were compared with reads.
+    pub compared: Pace,
 }
 
 /// How far an agent's tasks have been listed.

@@ -42,6 +42,7 @@ mod measure;
 mod notifications;
 mod observe;
 mod order;
+mod pace;
 mod problems;
 mod queue;
 mod race;

@@ -161,3 +161,17 @@ fn a_lost_task_and_a_conflict_are_confirmed_by_a_second_read() {
         ("ended at the second look", [disagrees, vec![agrees]].concat(), 4000, &[]),
     ]);
 }
+
+/// What watching costs a busy agent is bounded: beyond twenty a second, ends are taken as their streams report them.
+#[test]
+fn of_many_ends_in_a_second_twenty_are_compared() {
+    for (ends, apart, reads) in [(20, 10, 20), (30, 10, 20), (30, 100, 30)] {
+        let mut fleet = fleet();
+        let script =
+            [every(0, 0, ends, &Event::Send(0, "a")), every(1000, apart, ends, &Event::EndsOldest(0))];
+        fleet.play(&script.concat(), 10_000);
+        assert_eq!(fleet.calls("get").len(), reads, "{ends} ends, {apart} ms apart");
+        let settled = fleet.newest(0).task.as_ref().map(|task| task.settled);
+        assert_eq!((settled, fleet.problems()), (Some(true), vec![]), "{ends} ends, {apart} ms apart");
+    }
+}
