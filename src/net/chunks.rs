@@ -33,7 +33,7 @@ impl Chunks {
         matches!(self, Self::Over)
     }
 
-    /// Takes the next bytes of the connection, and passes on those of the body.
+    /// Takes the next bytes of the connection, and passes on those of the body. Returns how many bytes came behind it.
     ///
     /// # Errors
     /// They are no chunks, or `take` had enough.
@@ -41,7 +41,7 @@ impl Chunks {
         &mut self,
         mut bytes: &[u8],
         mut take: impl FnMut(&[u8]) -> Result<(), Cause>,
-    ) -> Result<(), Cause> {
+    ) -> Result<usize, Cause> {
         while let Some(&byte) = bytes.first() {
             if let Self::Data(left) = self {
                 let length = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -55,12 +55,12 @@ impl Chunks {
                 continue;
             }
             if self.are_over() {
-                return Ok(());
+                return Ok(bytes.len());
             }
             bytes = &bytes[1..];
             self.step(byte)?;
         }
-        Ok(())
+        Ok(0)
     }
 
     /// Processes a byte that is not part of the body.

@@ -97,6 +97,14 @@ fn server_name(url: &Url) -> Result<ServerName<'static>, Cause> {
 }
 
 impl Socket {
+    /// The connection below TLS.
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
     /// True if the peer chose HTTP/2.
     pub fn speaks_http2(&self) -> bool {
         match self {

@@ -11,6 +11,7 @@ use url::Url;
 use super::body::Body;
 use super::connect::{Connector, within};
 use super::http2::{Pool, Transport};
+use super::idle::IdleConnections;
 use super::trust::{Tls, Trust};
 use super::{AGENT, http1, http2};
 use crate::domain::cause::{Failure, Sent};
@@ -24,6 +25,7 @@ const AGAIN: u32 = 2;
 pub(super) struct DedicatedClient {
     connector: Connector,
     pool: Pool,
+    idle: IdleConnections,
 }
 
 /// One request to one URL.
@@ -54,12 +56,18 @@ impl DedicatedClient {
     /// Nothing is connected yet.
     pub fn new() -> Self {
         let connector = Connector::new();
-        Self { pool: Pool::new(connector.clone()), connector }
+        Self { pool: Pool::new(connector.clone()), connector, idle: IdleConnections::default() }
     }
 
     /// The URI to connect to; `None` if the URL needs a login in it or a proxy.
     pub fn reaches(&self, url: &Url) -> Option<Uri> {
         self.connector.reaches(url)
+    }
+
+    /// The connections that wait.
+    #[cfg(test)]
+    pub fn idle(&self) -> &IdleConnections {
+        &self.idle
     }
 
     /// The connections that are shared.
@@ -80,8 +88,12 @@ impl DedicatedClient {
         ask: &HttpRequest<'_>,
     ) -> Result<Response, Failure> {
         let tls = tls.filter(|_| ask.url.scheme() == "https");
+        let idle = self.idle.of(&trust, ask.url);
         let mut again = AGAIN;
         let socket = loop {
+            if let Some(socket) = idle.take() {
+                break socket;
+            }
             let Some(tls) = &tls else {
                 break Box::pin(within(self.connector.connect(uri.clone(), ask.url, None))).await?;
             };
@@ -105,7 +117,7 @@ impl DedicatedClient {
             }
         };
         let certificate_until = socket.certificate_until();
-        let (status, headers, body) = http1::send(socket, ask).await?;
+        let (status, headers, body) = http1::send(socket, ask, idle).await?;
         Ok(Response { status, headers, certificate_until, body: Body::Http1(body) })
     }
 }

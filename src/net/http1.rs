@@ -1,4 +1,4 @@
-//! Work over HTTP/1.1, and a stream of it, has a connection of its own.
+//! Work over HTTP/1.1, and a stream of it, has a connection of its own while it lasts.
 //!
 //! A stream may wait for hours or deliver thousands of events a second, and there are thousands of them. A pooled
 //! client keeps three buffers for each stream while it lives, lets one of them grow, and passes every piece between
@@ -6,12 +6,13 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::ready;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio_util::io::poll_read_buf;
@@ -22,6 +23,7 @@ use super::coding::elements;
 use super::connect::Socket;
 use super::dedicated::{HttpRequest, defaults};
 use super::frames::Frames;
+use super::idle::IdleOrigin;
 use super::{HEAD, HEADERS, cause};
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::text::Untrusted;
@@ -29,17 +31,19 @@ use crate::domain::text::Untrusted;
 /// So much is read at once.
 const PIECE: usize = 16 * 1024;
 
-/// Writes a request, and reads the head of the answer.
+/// Writes a request, and reads the head of the answer. The connection is given to `idle` once the answer has been read,
+/// if the agent lets it be used again.
 ///
 /// # Errors
 /// What went wrong.
 pub(super) async fn send(
     mut socket: Socket,
     ask: &HttpRequest<'_>,
+    idle: Arc<IdleOrigin>,
 ) -> Result<(StatusCode, HeaderMap, Body), Failure> {
     let request = request(ask.method, ask.url, &(ask.headers)(), ask.body);
     ask.written.store(true, Ordering::Relaxed);
-    let (status, headers, framing, first) = {
+    let (Head { version, status, headers }, framing, first, written) = {
         let (mut from, mut to) = tokio::io::split(&mut socket);
         let writing = async {
             to.write_all(&request).await?;
@@ -52,15 +56,20 @@ pub(super) async fn send(
         loop {
             tokio::select! {
                 done = &mut writing, if wrote.is_none() => wrote = Some(done),
-                answer = &mut reading => break answer.map_err(|cause| match wrote {
-                    Some(Err(error)) => cause::of(&error, ask.limit),
-                    _ => cause,
-                }),
+                answer = &mut reading => break match (answer, wrote) {
+                    (Ok((head, framing, first)), wrote) => {
+                        Ok((head, framing, first, matches!(wrote, Some(Ok(())))))
+                    }
+                    (Err(_), Some(Err(error))) => Err(cause::of(&error, ask.limit)),
+                    (Err(cause), _) => Err(cause),
+                },
             }
         }
     }
     .map_err(|cause| Failure { sent: Sent::Maybe, cause })?;
-    Ok((status, headers, Body { socket, first, framing }))
+    let closes = elements(&headers, &CONNECTION).iter().any(|option| option.eq_ignore_ascii_case("close"));
+    let idle = (written && version > 0 && !closes).then_some(idle);
+    Ok((status, headers, Body { socket: Some(socket), idle, first, framing }))
 }
 
 /// The bytes of a request.
@@ -95,7 +104,7 @@ fn request(method: &Method, url: &Url, headers: &HeaderMap, body: &[u8]) -> Vec<
 async fn answer(
     from: &mut (impl AsyncRead + Unpin),
     limit: Duration,
-) -> Result<(StatusCode, HeaderMap, Framing, BytesMut), Cause> {
+) -> Result<(Head, Framing, BytesMut), Cause> {
     let mut bytes = BytesMut::new();
     // Bytes so far, and those that were looked at.
     let (mut all, mut seen) = (0, 0);
@@ -113,7 +122,7 @@ async fn answer(
                 }
                 let framing = framing(&head)?;
                 // A copy: the head would be kept with it.
-                return Ok((head.status, head.headers, framing, BytesMut::from(&bytes[..])));
+                return Ok((head, framing, BytesMut::from(&bytes[..])));
             }
         }
         if all > HEAD as usize {
@@ -137,7 +146,10 @@ fn ends(bytes: &[u8]) -> bool {
 /// The body of an answer, read from its own connection.
 #[derive(Debug)]
 pub(super) struct Body {
-    socket: Socket,
+    /// `None` once it has been given back.
+    socket: Option<Socket>,
+    /// Where the connection waits afterwards; `None` if it cannot be used again.
+    idle: Option<Arc<IdleOrigin>>,
     /// The bytes that came with the head.
     first: BytesMut,
     framing: Framing,
@@ -156,10 +168,11 @@ enum Framing {
 impl Body {
     /// Waits without a buffer, and reads the available bytes. Empty: the connection has ended.
     async fn piece(&mut self) -> std::io::Result<BytesMut> {
+        let Some(socket) = &mut self.socket else { return Ok(BytesMut::new()) };
         poll_fn(|cx| {
-            ready!(self.socket.poll_read_ready(cx))?;
+            ready!(socket.poll_read_ready(cx))?;
             let mut bytes = BytesMut::with_capacity(PIECE);
-            ready!(poll_read_buf(Pin::new(&mut self.socket), cx, &mut bytes))?;
+            ready!(poll_read_buf(Pin::new(&mut *socket), cx, &mut bytes))?;
             Ok(bytes).into()
         })
         .await
@@ -170,10 +183,18 @@ impl Body {
     /// # Errors
     /// The connection broke, or `take` had enough.
     pub async fn read(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), Cause>) -> Result<bool, Cause> {
-        match &self.framing {
-            Framing::Length(0) => return Ok(false),
-            Framing::Chunked(chunks) if chunks.are_over() => return Ok(false),
-            _ => {}
+        let over = match &self.framing {
+            Framing::Length(left) => *left == 0,
+            Framing::Chunked(chunks) => chunks.are_over(),
+            Framing::Close => false,
+        };
+        if over {
+            if let (Some(idle), Some(socket), true) =
+                (self.idle.take(), self.socket.take(), self.first.is_empty())
+            {
+                idle.keep(socket);
+            }
+            return Ok(false);
         }
         let bytes = if self.first.is_empty() {
             self.piece().await.map_err(|error| cause::of(&error, Duration::ZERO))?
@@ -187,9 +208,17 @@ impl Body {
             Framing::Length(left) => {
                 let length = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left -= length as u64;
+                // What comes behind the answer was not asked for.
+                if length < bytes.len() {
+                    self.idle = None;
+                }
                 take(&bytes[..length])?;
             }
-            Framing::Chunked(chunks) => chunks.feed(&bytes, take)?,
+            Framing::Chunked(chunks) => {
+                if chunks.feed(&bytes, take)? > 0 {
+                    self.idle = None;
+                }
+            }
             Framing::Close => take(&bytes)?,
         }
         Ok(true)
@@ -201,6 +230,7 @@ fn not_http(why: impl std::fmt::Display) -> Cause {
 }
 
 /// The parsed head of an answer.
+#[derive(Debug)]
 struct Head {
     /// The minor version of HTTP/1.
     version: u8,
@@ -359,7 +389,7 @@ mod tests {
             limit: Duration::from_secs(5),
             written: AtomicBool::new(false),
         };
-        let answered = send(socket, &ask).await;
+        let answered = send(socket, &ask, Arc::default()).await;
         let (status, _, mut answer) = answered.map_err(|failure| (failure.sent, failure.cause))?;
         let mut text = Vec::new();
         let mut take = |piece: &[u8]| {

@@ -24,6 +24,7 @@ mod event_stream;
 mod frames;
 mod http1;
 mod http2;
+mod idle;
 mod label;
 mod probes;
 mod redact;
