@@ -27,7 +27,7 @@ impl Runner {
         let at = self.at(now);
         match done {
             Done::Committed { number, size } => {
-                let released = self.gate.end(number);
+                let released = self.gate.end(number, true);
                 self.release(released);
                 self.made_up = Vec::new();
                 if self
@@ -44,7 +44,7 @@ impl Runner {
                 }
             }
             Done::Failed { number, why } => {
-                let withheld = self.gate.end(number);
+                let withheld = self.gate.end(number, false);
                 self.unsaved.get_or_insert(Unsaved { from: at, facts: 0, proof: None }).proof = None;
                 self.step(at, Input::JournalFailed(why.clone()));
                 for effect in withheld.effects {

@@ -25,6 +25,10 @@ const MOST_FACTS: usize = 16_384;
 /// The bytes of content in them. The writer may hold as many again.
 const MOST_BYTES: usize = 8 << 20;
 
+/// The facts of the last commit are kept if there are at most so many, with so many bytes of content.
+const RECENT_FACTS: usize = 64;
+const RECENT_BYTES: usize = 64 * 1024;
+
 /// Effects and replies that wait for a commit.
 #[derive(Debug, Default)]
 struct Waiting {
@@ -42,6 +46,9 @@ pub(super) struct Gate {
     facts: Vec<JournalEntry>,
     /// Empty: the memory of the next batch's facts.
     spare: Vec<JournalEntry>,
+    /// The facts of the last commit, if they are few: whoever has just submitted a job follows it next, and finds all of
+    /// its facts here instead of in the journal.
+    recent: Vec<JournalEntry>,
     bytes: usize,
     audits: Vec<AuditRecord>,
     /// How long the audit is kept, if the next batch is to remove what is older.
@@ -78,6 +85,7 @@ impl Gate {
             number: 1,
             facts: Vec::new(),
             spare: Vec::new(),
+            recent: Vec::new(),
             bytes: 0,
             audits: Vec::new(),
             keep_audits: None,
@@ -220,9 +228,14 @@ impl Gate {
     }
 
     /// Releases or fails what waited for a batch.
-    pub fn end(&mut self, number: u64) -> Released {
+    pub fn end(&mut self, number: u64, durable: bool) -> Released {
         if let Some((_, facts)) = self.committing.take_if(|(committing, _)| *committing == number) {
-            self.reuse(facts);
+            self.recent.clear();
+            match Arc::into_inner(facts) {
+                Some(facts) if durable && is_small(&facts) => self.recent = facts,
+                Some(facts) => self.reuse(facts),
+                None => {}
+            }
         }
         let mut released = Released::default();
         while self.waiting.front().is_some_and(|waiting| waiting.batch <= number) {
@@ -235,19 +248,19 @@ impl Gate {
     }
 
     /// Keeps the memory of committed facts for later ones, unless a busy time that needed so much is over.
-    fn reuse(&mut self, facts: Arc<Vec<JournalEntry>>) {
-        if let Some(mut facts) = Arc::into_inner(facts)
-            && facts.capacity() / 8 <= facts.len()
-        {
+    fn reuse(&mut self, mut facts: Vec<JournalEntry>) {
+        if facts.capacity() / 8 <= facts.len() {
             facts.clear();
             self.spare = facts;
         }
     }
 
-    /// The facts of an owner that a reader of the journal may not see yet.
-    pub fn uncommitted(&self, owner: Owner) -> Vec<JournalEntry> {
+    /// The newest facts of an owner, without a gap: those that a reader of the journal may not see yet, and possibly some
+    /// that it does.
+    pub fn newest(&self, owner: Owner) -> Vec<JournalEntry> {
         let committing = self.committing.iter().flat_map(|(_, facts)| facts.iter());
-        committing.chain(&self.facts).filter(|fact| fact.owner() == owner).cloned().collect()
+        let all = self.recent.iter().chain(committing).chain(&self.facts);
+        all.filter(|fact| fact.owner() == owner).cloned().collect()
     }
 
     /// True if nothing waits for the disk.
@@ -298,6 +311,18 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
         }
     }
     batch
+}
+
+/// True if keeping the facts of a commit costs next to nothing.
+fn is_small(facts: &[JournalEntry]) -> bool {
+    let bytes = |entry: &JournalEntry| match &entry.fact {
+        Fact::Job(_, JobFact::Attempt(_, fact)) => carried(fact),
+        Fact::Job(_, JobFact::Opened { message, .. }) => {
+            message.as_ref().map_or(0, |message| usize::try_from(message.size()).unwrap_or(usize::MAX))
+        }
+        Fact::Fleet(_) | Fact::Agent(..) | Fact::Job(..) => 0,
+    };
+    facts.len() <= RECENT_FACTS && facts.iter().map(bytes).sum::<usize>() <= RECENT_BYTES
 }
 
 /// The bytes of content in a fact, not counting what every fact takes.
@@ -360,9 +385,40 @@ mod tests {
             let Ok(Done::Committed { number: batch, .. }) = done.recv_timeout(Duration::from_secs(20)) else {
                 panic!("batch {number} was not written");
             };
-            let calls: Vec<_> = gate.end(batch).effects.iter().map(|effect| effect.call).collect();
+            let calls: Vec<_> = gate.end(batch, true).effects.iter().map(|effect| effect.call).collect();
             assert_eq!(calls, [CallId(number)]);
         }
         assert_eq!(gate.due(), None);
+    }
+
+    /// A job of whose facts none is missing need not be read from the journal. What was lost is never shown.
+    #[test]
+    fn the_facts_of_the_last_commit_are_kept_while_they_are_few() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, done) = std::sync::mpsc::channel();
+        let writer = Writer::open(dir.path(), false, move |done| sender.send(done).unwrap()).unwrap();
+        let mut gate = Gate::new(Some(writer));
+        let job = JobId(uuid::Uuid::from_u128(1));
+        let mut seq = 0;
+        let mut commit = |gate: &mut Gate, facts: usize, durable: bool| {
+            let mut fact = || {
+                seq += 1;
+                let fact = Fact::Job(job, JobFact::Ended { cause: None });
+                JournalEntry { at: At::from_micros(1), seq, actor: None, fact }
+            };
+            let mut facts: Vec<_> = (0..facts).map(|_| fact()).collect();
+            gate.take(&mut facts, &mut Vec::new(), &[], &mut Vec::new(), &mut Vec::new());
+            gate.end_soon(Vec::new());
+            assert!(gate.hand_over(&State::default(), At::from_micros(1)).is_none());
+            let Ok(Done::Committed { number, .. }) = done.recv_timeout(Duration::from_secs(20)) else {
+                panic!("a batch was not written");
+            };
+            gate.end(number, durable);
+            gate.newest(Owner::Job(job)).iter().map(|fact| fact.seq).collect::<Vec<u64>>()
+        };
+        assert_eq!(commit(&mut gate, 2, true), [1, 2]);
+        assert_eq!(commit(&mut gate, 1, true), [3]);
+        assert_eq!(commit(&mut gate, RECENT_FACTS + 1, true), [0u64; 0]);
+        assert_eq!(commit(&mut gate, 1, false), [0u64; 0]);
     }
 }

@@ -181,10 +181,10 @@ impl Runner {
         });
     }
 
-    /// Facts that a reader of the journal may not see yet.
+    /// The newest facts of an owner, among them all that a reader of the journal may not see yet.
     pub(super) fn pending(&self, owner: Owner) -> Vec<JournalEntry> {
         if self.gate.is_durable() {
-            self.gate.uncommitted(owner)
+            self.gate.newest(owner)
         } else {
             self.memory.get(&owner).cloned().unwrap_or_default()
         }
@@ -200,12 +200,19 @@ impl Runner {
         self.followers.entry(job).or_default().push(follower);
         let owner = Owner::Job(job);
         let pending = self.pending(owner);
+        let follow = move |facts: Vec<JournalEntry>| Follow {
+            facts: facts.into_iter().map(Arc::new).collect(),
+            until,
+            more,
+        };
+        if pending.first().is_some_and(|first| first.seq == 1) {
+            let _the_surface_has_gone = reply.send(Ok(follow(pending)));
+            return;
+        }
         let reader = self.reader.clone();
         tokio::task::spawn_blocking(move || {
             let facts = read_facts(reader.as_deref(), owner, usize::MAX, pending);
-            let follow =
-                facts.map(|facts| Follow { facts: facts.into_iter().map(Arc::new).collect(), until, more });
-            let _the_surface_has_gone = reply.send(follow);
+            let _the_surface_has_gone = reply.send(facts.map(follow));
         });
     }
 }
