@@ -103,13 +103,7 @@ impl Reader {
         let mut loaded = Loaded {
             alive: self
                 .connection
-                .query_row(
-                    // What is written last may be a second younger than the time that is written beside it.
-                    "SELECT max(value, ifnull((SELECT at FROM fact ORDER BY id DESC LIMIT 1), value)) FROM meta \
-                     WHERE key = 'alive'",
-                    [],
-                    |row| row.get(0),
-                )
+                .query_row("SELECT value FROM meta WHERE key = 'alive'", [], |row| row.get(0))
                 .optional()
                 .map_err(sql(&self.file))?
                 .map(At::from_micros),

@@ -40,8 +40,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 const CACHE_KIB: i64 = 8 * 1024;
 /// The write-ahead log is checkpointed at this length.
 const CHECKPOINT_PAGES: i64 = 4_000;
-/// The time of the last commit is written this often; a commit that writes it for itself takes a page more.
-const ALIVE: Duration = Duration::from_secs(1);
 /// The size of the store is reported after this many commits.
 const MEASURE_EVERY: u32 = 4096;
 /// Records of the audit that are kept until the journal can be written again. Above it they are counted.
@@ -179,7 +177,6 @@ impl Writer {
             numbers: Numbers::default(),
             audit: AuditWriter::default(),
             alive: At::ZERO,
-            alive_written: At::ZERO,
             failing: None,
             commits: 0,
         };
@@ -240,8 +237,6 @@ struct Committer {
     audit: AuditWriter,
     /// The time of the last batch.
     alive: At,
-    /// The time that was written last; zero if that is not known.
-    alive_written: At,
     failing: Option<Backlog>,
     commits: u32,
 }
@@ -346,9 +341,7 @@ impl Committer {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let Self {
-            connection, file, blobs, outputs, spare, histories, numbers, audit, alive_written, ..
-        } = self;
+        let Self { connection, file, blobs, outputs, spare, histories, numbers, audit, .. } = self;
         let fault = sql(file);
         failpoint::reach("before-commit");
         let transaction = connection.transaction().map_err(&fault)?;
@@ -378,18 +371,11 @@ impl Committer {
             outputs.forget(attempt);
             seal_outputs(&transaction, file, blobs, attempt)?;
         }
-        if batch.is_empty() || batch.alive.since(*alive_written) >= ALIVE {
-            // Written again after a failure, as nothing of this commit is kept then.
-            *alive_written = At::ZERO;
-            transaction
-                .prepare_cached("INSERT INTO meta VALUES ('alive', ?1) ON CONFLICT DO UPDATE SET value = ?1")
-                .and_then(|mut statement| statement.execute([batch.alive.micros()]))
-                .map_err(&fault)?;
-            transaction.commit().map_err(&fault)?;
-            *alive_written = batch.alive;
-        } else {
-            transaction.commit().map_err(&fault)?;
-        }
+        transaction
+            .prepare_cached("INSERT INTO meta VALUES ('alive', ?1) ON CONFLICT DO UPDATE SET value = ?1")
+            .and_then(|mut statement| statement.execute([batch.alive.micros()]))
+            .map_err(&fault)?;
+        transaction.commit().map_err(&fault)?;
         self.alive = batch.alive;
         failpoint::reach("after-commit");
         Ok(())

@@ -1,12 +1,14 @@
 //! The queue: jobs that wait, in the order in which they leave, then dead letters: jobs that ended without a result.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use ratatui::layout::Rect;
 
 use crate::domain::cause::Cause;
 use crate::domain::id::{AttemptKey, JobKey};
 use crate::domain::job::Job;
+use crate::domain::job::plan::JobPhase;
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
@@ -34,8 +36,15 @@ pub struct QueueRows {
     /// The same, oldest first.
     by_age: BTreeSet<(At, JobKey)>,
     dead: BTreeSet<JobKey>,
+    /// When jobs were sent that had waited, oldest first: those of the last minute.
+    left: VecDeque<At>,
+    /// Since when their leaving was watched.
+    since: At,
     rev: u64,
 }
+
+/// How long jobs that left are counted.
+const LEFT_WITHIN: Duration = Duration::from_secs(60);
 
 struct FilterRow<'s>(&'s Snapshot, &'s Job);
 
@@ -102,12 +111,21 @@ impl QueueRows {
             Some(changes) => {
                 for change in changes {
                     if let Changed::Job(key) = change {
+                        let waited = self.queued.contains_key(&key);
                         changed |= self.note(key, snapshot.jobs.get(key));
+                        let is_sent =
+                            snapshot.jobs.get(key).is_some_and(|job| job.phase == JobPhase::Running);
+                        if waited && is_sent {
+                            self.left.push_back(snapshot.at);
+                        }
                     }
+                }
+                while self.left.front().is_some_and(|at| snapshot.at.since(*at) >= LEFT_WITHIN) {
+                    self.left.pop_front();
                 }
             }
             None => {
-                *self = Self::default();
+                *self = Self { since: snapshot.at, ..Self::default() };
                 for (key, job) in snapshot.jobs.iter() {
                     self.note(key, Some(job));
                 }
@@ -286,7 +304,13 @@ impl Screen for QueueView {
             1 => "1 dead letter".to_owned(),
             count => format!("{} dead letters", format::count(count)),
         };
-        let facts = self.list.facts(ctx, format!("{waiting} · {dead}"));
+        let left = rows.left.iter().filter(|at| ctx.now.since(**at) < LEFT_WITHIN).count();
+        let watched = canvas.coarse_age(rows.since.max(ctx.now - LEFT_WITHIN));
+        let left = match left {
+            0 => String::new(),
+            count => format!(" · {} sent in {watched}", format::count(count)),
+        };
+        let facts = self.list.facts(ctx, format!("{waiting}{left} · {dead}"));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = self.list.state.settings.leaves_out();

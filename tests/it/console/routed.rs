@@ -226,6 +226,21 @@ fn jobs_in_the_queue_come_and_go() {
     assert!(console.screen().contains("3 jobs wait, oldest 3m · 2 dead letters"), "{}", console.screen());
     // The newest dead letter is above the older one.
     assert!(jobs(&mut console)[3].starts_with("charge order 88220"), "{}", console.screen());
+    // One that is sent counts for a minute.
+    let job = console.model.context.snapshot.jobs.iter().find(|(_, job)| job.title.raw().contains("88221"));
+    let job = job.map(|(_, job)| job.id).unwrap();
+    let agent = console.model.context.snapshot.agents.iter().next().map(|(_, agent)| agent.id).unwrap();
+    let decision = Arc::new(decision(agent, agent, agent));
+    console.scene.add_fact(263.0, Fact::Job(job, JobFact::Routed { decision, retry: false }));
+    for (seconds, facts) in [
+        (263.0, "2 jobs wait, oldest 3m · 1 sent in 11s · 2 dead letters"),
+        (322.0, "2 jobs wait, oldest 4m · 1 sent in 1m · 2 dead letters"),
+        (323.0, "2 jobs wait, oldest 4m · 2 dead letters"),
+    ] {
+        console.now = at(seconds);
+        console.publish();
+        assert!(console.screen().contains(facts), "{seconds}: {}", console.screen());
+    }
     let mut console = Console::empty(80, 24);
     assert!(console.press("9").screen().contains("No job waits"), "{}", console.screen());
 }
