@@ -11,6 +11,7 @@ use crate::domain::job::{Attempt, Job, Phase, Task};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
+use crate::domain::trace::{TraceCarrier, TraceId};
 use crate::protocol::{codec, timestamp};
 
 use super::output::Printer;
@@ -41,12 +42,19 @@ pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
         "agent": agent.map(|agent| agent.name.line().into_string()),
         "job": job.map(|job| job.id.to_string()),
         "attempt": attempt.id.to_string(),
+        "trace": trace(snapshot, attempt),
         "messageId": attempt.message_id.as_ref().map(|id| id.text().line().into_string()),
         "attemptState": attempt.phase.as_str().replace(' ', "-"),
         "verdict": task.and_then(|task| task.verdict).map(Verdict::as_str),
         "agentSays": task.and_then(agent_says).map(|state| state_name(&state)),
         "cancel": task.and_then(|task| task.cancel).map(CancelMark::as_str),
     })
+}
+
+/// The trace that the spans of its agent join; `None` if the agent is told of none.
+fn trace(snapshot: &Snapshot, attempt: &Attempt) -> Option<String> {
+    let carrier = snapshot.agents.get(attempt.agent)?.spec.trace_carrier();
+    (carrier != TraceCarrier::Off).then(|| Some(TraceId::from(snapshot.job_of(attempt)?.id).to_string()))?
 }
 
 /// The state that the agent reports, if it is in doubt.
@@ -300,6 +308,9 @@ pub fn print_ids(out: &mut Printer, snapshot: &Snapshot, attempt: &Attempt, deta
     }
     if let Some(job) = snapshot.job_of(attempt) {
         out.field("Job", job.id.to_string());
+    }
+    if let Some(trace) = trace(snapshot, attempt) {
+        out.field("Trace", trace);
     }
 }
 

@@ -184,7 +184,7 @@ fn print_read(
     let ours = match known {
         Some(attempt) => protocol_json::ours(snapshot, attempt),
         None => json!({
-            "agent": name, "job": null, "attempt": null, "messageId": null, "attemptState": "accepted",
+            "agent": name, "job": null, "attempt": null, "trace": null, "messageId": null, "attemptState": "accepted",
             "verdict": null, "agentSays": null, "cancel": null,
         }),
     };

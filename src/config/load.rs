@@ -16,6 +16,7 @@ use super::{Agent, Config, Credentials, Fleet, Login};
 use crate::domain::agent::card::Dialect;
 use crate::domain::route::Rules;
 use crate::domain::text::nearest;
+use crate::domain::trace::TraceCarrier;
 
 /// Where a setting came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -469,6 +470,7 @@ impl<'a> Reader<'a> {
             "replica_of",
             "max_concurrent_tasks",
             "probe_interval",
+            "trace_context",
         ];
         self.only(table, path, &known);
         let maybe = |text: &str| Ok(Some(text.to_owned()));
@@ -508,6 +510,17 @@ impl<'a> Reader<'a> {
             let show = |time: &Option<Duration>| time.map(units::show_duration).unwrap_or_default();
             self.text_setting(table, path, "probe_interval", None, parse, show)
         });
+        let trace_context = table.get("trace_context").and_then(|_| {
+            let parse = |text: &str| match TraceCarrier::from_word(text) {
+                Some(carrier) => Ok(Some(carrier)),
+                None => {
+                    Err(format!("{text:?} carries no trace context; write headers, metadata, both or off"))
+                }
+            };
+            let show =
+                |carrier: &Option<TraceCarrier>| carrier.map(TraceCarrier::as_str).unwrap_or_default().into();
+            self.text_setting(table, path, "trace_context", None, parse, show)
+        });
         let credentials = self.credentials(table, path);
         let ca = self.maybe_path(table, path, "ca");
         let url = self.required(table, path, "url", at)?;
@@ -532,6 +545,7 @@ impl<'a> Reader<'a> {
             replica_of,
             max_concurrent_tasks,
             probe_interval,
+            trace_context,
         })
     }
 

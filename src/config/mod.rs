@@ -37,6 +37,7 @@ use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::thresholds::ProblemThresholds;
 use crate::domain::route::Rules;
+use crate::domain::trace::TraceCarrier;
 use secret::SecretRef;
 
 /// The whole configuration.
@@ -171,6 +172,8 @@ pub struct Agent {
     pub max_concurrent_tasks: Option<u32>,
     /// The probe interval; `None` for that of the fleet.
     pub probe_interval: Option<Duration>,
+    /// Where it gets the trace context of messages.
+    pub trace_context: Option<TraceCarrier>,
 }
 
 impl Agent {
@@ -187,6 +190,7 @@ impl Agent {
             replica_of: None,
             max_concurrent_tasks: None,
             probe_interval: None,
+            trace_context: None,
         }
     }
 
@@ -206,6 +210,7 @@ impl Agent {
             replica_of: self.replica_of.as_deref().map(Into::into),
             capacity: self.max_concurrent_tasks,
             probe_interval: self.probe_interval,
+            trace_context: self.trace_context,
         }
     }
 }

@@ -19,10 +19,9 @@ use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::job::message::{Hints, Message, Part, Role};
 use crate::domain::job::task::TaskState;
 use crate::domain::time::{At, PeerTime};
-use crate::net::ConnectionUse;
 use crate::net::clock::Clock;
 use crate::net::tap::{Method, Tap};
-use crate::net::{Access, Net, Redactor};
+use crate::net::{Access, ConnectionUse, Net, Redactor, RpcCall};
 use crate::protocol::{Request, codec};
 
 /// Bound of undelivered messages between agents; when it is full, senders wait.
@@ -267,6 +266,7 @@ impl Fleet {
             replica_of: None,
             capacity: agent.agent.part.capacity,
             probe_interval: None,
+            trace_context: None,
         });
         specs.collect()
     }
@@ -398,15 +398,8 @@ async fn deliver(
             let access = Access::open(&url);
             let line = net.tap().line(crate::domain::id::AgentKey(0), 0, Method::Send, None);
             let to = format!("{url}/").into();
-            let asked = net.call(
-                &access,
-                &line,
-                &to,
-                codec.headers(),
-                body,
-                ConnectionUse::Dedicated,
-                crate::net::SEND,
-            );
+            let call = RpcCall { url: &to, headers: codec.headers(), trace: None, body };
+            let asked = net.call(&access, &line, call, ConnectionUse::Dedicated, crate::net::SEND);
             if let Err(failure) = asked.await {
                 tracing::debug!(cause = %failure.cause, "a message between embedded agents failed");
             }

@@ -12,6 +12,7 @@ use crate::domain::job::task::TaskState;
 use crate::domain::problem::{Kind, NotificationEvent, Problem};
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
+use crate::domain::trace::TraceParent;
 
 /// An order. Gated ones wait until the facts that come with them are durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,6 +71,8 @@ pub enum Order {
         message: Arc<Message>,
         /// Watch by the answer's own stream, or return at once.
         stream: bool,
+        /// The span that sends it; `None` if the headers carry none.
+        trace: Option<TraceParent>,
     },
     /// Read a task.
     Get {
@@ -104,6 +107,8 @@ pub enum Order {
         interface: Arc<Interface>,
         /// The task to cancel.
         task: TaskId,
+        /// The span that cancels it; `None` if the headers carry none.
+        trace: Option<TraceParent>,
     },
     /// Close the stream of an earlier call. It has no answer of its own.
     Close {

@@ -28,3 +28,4 @@ pub mod shell_words;
 pub mod state;
 pub mod text;
 pub mod time;
+pub mod trace;

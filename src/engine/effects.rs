@@ -25,11 +25,11 @@ use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::effect::{Effect, Order, Recipient};
 use crate::domain::id::{AgentKey, CallId, TaskId};
 use crate::domain::input::ServerTraits;
-use crate::domain::job::message::Message;
 use crate::domain::job::task::{StreamEvent, TaskReport};
+use crate::domain::trace::TraceParent;
 use crate::failpoint;
 use crate::net::tap::TapHandle;
-use crate::net::{self, Access, ConnectionUse, Label, Method, Net, Opened, Redacted, Room, Text};
+use crate::net::{self, Access, ConnectionUse, Label, Method, Net, Opened, Redacted, Room, RpcCall, Text};
 use crate::protocol::reply::SendReply;
 use crate::protocol::{self, Codec, Deviations, Request};
 
@@ -144,17 +144,15 @@ async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) 
             tools.net.turn_to_probe(&tools.access, interface.url.raw()).await;
             let _place = tools.reads.acquire().await;
             let nobody = TaskId::from(net::NOBODYS_TASK);
-            let request = Request::Get(&nobody);
-            let (answer, room) =
-                ask(&tools, &line, call, &interface, &request, net::PROBE, document::task).await;
+            let asked = Question { call, interface: &interface, request: Request::Get(&nobody), trace: None };
+            let (answer, room) = ask(&tools, &line, asked, net::PROBE, document::task).await;
             let answer = answer.map(|answered| Answered { value: (), took: answered.took });
             tools.lane.send_holding(call, Outcome::Check(answer), room.into()).await;
         }
         Order::Get { interface, task, .. } => {
             let _place = tools.reads.acquire().await;
-            let request = Request::Get(&task);
-            let (answer, room) =
-                ask(&tools, &line, call, &interface, &request, net::READ, document::task).await;
+            let asked = Question { call, interface: &interface, request: Request::Get(&task), trace: None };
+            let (answer, room) = ask(&tools, &line, asked, net::READ, document::task).await;
             tools.lane.send_holding(call, Outcome::Get(answer), room.into()).await;
         }
         Order::List { interface, query } => {
@@ -167,25 +165,27 @@ async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) 
                 }
                 None => {
                     let (request, pages) = (Request::List(&query), tools.lane.pages().clone());
+                    let asked = Question { call, interface: &interface, request, trace: None };
                     let read = move |codec: &dyn Codec, method: &str, text, room| {
                         document::page(codec, method, text, room, &pages)
                     };
-                    ask(&tools, &line, call, &interface, &request, net::READ, read).await
+                    ask(&tools, &line, asked, net::READ, read).await
                 }
             };
             tools.lane.send_holding(call, Outcome::List(answer), Held::new(place, room)).await;
         }
-        Order::Cancel { interface, task, .. } => {
-            let request = Request::Cancel(&task);
-            let (answer, room) =
-                ask(&tools, &line, call, &interface, &request, net::CANCEL, document::task).await;
+        Order::Cancel { interface, task, trace, .. } => {
+            let asked = Question { call, interface: &interface, request: Request::Cancel(&task), trace };
+            let (answer, room) = ask(&tools, &line, asked, net::CANCEL, document::task).await;
             tools.lane.send_holding(call, Outcome::Cancel(answer), room.into()).await;
         }
         Order::Subscribe { interface, task, .. } => {
             return subscribe(&tools, &line, call, &interface, &task).await;
         }
-        Order::Send { interface, message, stream, .. } => {
-            return send(&tools, &line, call, &interface, &message, stream).await;
+        Order::Send { interface, message, stream, trace, .. } => {
+            let request = Request::Send { message: &message, stream };
+            return send(&tools, &line, Question { call, interface: &interface, request, trace }, stream)
+                .await;
         }
         // Closing is done by the loop, which holds the tasks.
         Order::Close { .. } => {}
@@ -216,17 +216,15 @@ fn line_of(net: &Net, agent: AgentKey, call: CallId, order: &Order) -> TapHandle
 async fn send(
     tools: &EffectContext,
     line: &TapHandle,
-    call: CallId,
-    interface: &Interface,
-    message: &Message,
+    asked: Question<'_>,
     streams: bool,
 ) -> Option<Box<TaskStream>> {
     failpoint::reach("before-write");
-    let request = Request::Send { message, stream: streams };
     if streams {
-        return send_streaming(tools, line, call, interface, &request).await;
+        return send_streaming(tools, line, asked).await;
     }
-    let (answer, room) = ask(tools, line, call, interface, &request, net::SEND, document::send).await;
+    let call = asked.call;
+    let (answer, room) = ask(tools, line, asked, net::SEND, document::send).await;
     failpoint::reach("after-write");
     failpoint::reach("before-answer");
     tools.lane.send_holding(call, sent(answer), room.into()).await;
@@ -243,35 +241,46 @@ fn sent(answer: Answer<SendReply>) -> Outcome {
     })
 }
 
-fn encode(interface: &Interface, call: CallId, request: &Request<'_>) -> String {
-    let tenant = interface.tenant.as_ref().map(|tenant| tenant.raw());
-    protocol::codec(interface.dialect).encode_request(&call.0.to_string(), tenant, request)
+/// A request to an agent's interface.
+struct Question<'q> {
+    call: CallId,
+    interface: &'q Interface,
+    request: Request<'q>,
+    /// The span that asks, if the agent is told.
+    trace: Option<TraceParent>,
+}
+
+impl Question<'_> {
+    /// The request as it is written.
+    fn encoded(&self) -> RpcCall<'_> {
+        let Self { call, interface, request, trace } = self;
+        let codec = protocol::codec(interface.dialect);
+        let tenant = interface.tenant.as_ref().map(|tenant| tenant.raw());
+        let body = codec.encode_request(&call.0.to_string(), tenant, request);
+        RpcCall { url: &interface.url, headers: codec.headers(), trace: *trace, body }
+    }
 }
 
 /// Makes a request with a single response document, decoded by `read`, and returns it with its room.
 async fn ask<T: Send + 'static>(
     tools: &EffectContext,
     line: &TapHandle,
-    call: CallId,
-    interface: &Interface,
-    request: &Request<'_>,
+    asked: Question<'_>,
     limit: Duration,
     read: impl FnOnce(&dyn Codec, &str, Redacted<'static>, Option<Room>) -> Decoded<T> + Send + 'static,
 ) -> (Answer<T>, Option<Room>) {
-    let codec = protocol::codec(interface.dialect);
-    let body = encode(interface, call, request);
     // A message may be answered only when the work is done.
-    let connection = if matches!(request, Request::Send { .. }) {
+    let connection = if matches!(asked.request, Request::Send { .. }) {
         ConnectionUse::Dedicated
     } else {
         ConnectionUse::Pooled
     };
-    let answered =
-        tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, connection, limit);
+    let answered = tools.net.call(&tools.access, line, asked.encoded(), connection, limit);
     let (text, took) = match Box::pin(answered).await {
         Ok(answered) => answered,
         Err(failure) => return (Err(failure), None),
     };
+    let Question { call, interface, request, .. } = asked;
     let Decoded { value, room, deviations, .. } =
         document::decode(interface.dialect, line, request.method(), text, read).await;
     // A listing and a check belong to no attempt that could record deviations; a read of a task does.
@@ -311,15 +320,13 @@ pub(super) async fn read_task(
     interface: &Interface,
     task: &TaskId,
 ) -> Result<TaskReport, Failure> {
-    let codec = protocol::codec(interface.dialect);
-    let request = Request::Get(task);
-    let body = encode(interface, CallId(0), &request);
+    let asked = Question { call: CallId(0), interface, request: Request::Get(task), trace: None };
     let line = net.tap().line(agent, 0, Method::Get, Some(task));
-    let (headers, connection) = (codec.headers(), ConnectionUse::Pooled);
-    let (text, took) = net.call(access, &line, &interface.url, headers, body, connection, net::READ).await?;
-    let read = document::decode(interface.dialect, &line, request.method(), text, document::task).await;
+    let (text, took) = net.call(access, &line, asked.encoded(), ConnectionUse::Pooled, net::READ).await?;
+    let method = asked.request.method();
+    let read = document::decode(interface.dialect, &line, method, text, document::task).await;
     let mut report = answered_with(read.value, took)?.value;
-    if let Some(cause) = foreign_task(request.method(), task, &report.id) {
+    if let Some(cause) = foreign_task(method, task, &report.id) {
         return Err(Failure { sent: Sent::Maybe, cause });
     }
     line.redactor().join_report(&mut report);
@@ -330,14 +337,11 @@ pub(super) async fn read_task(
 async fn send_streaming(
     tools: &EffectContext,
     line: &TapHandle,
-    call: CallId,
-    interface: &Interface,
-    request: &Request<'_>,
+    asked: Question<'_>,
 ) -> Option<Box<TaskStream>> {
+    let opened = Box::pin(tools.net.open(&tools.access, line, asked.encoded(), net::SEND)).await;
+    let Question { call, interface, request, .. } = asked;
     let codec = protocol::codec(interface.dialect);
-    let body = encode(interface, call, request);
-    let opened = tools.net.open(&tools.access, line, &interface.url, codec.headers(), body, net::SEND);
-    let opened = Box::pin(opened).await;
     failpoint::reach("after-write");
     let (answer, room) = match opened {
         Ok((Opened::Stream(reader), took, server)) => {
@@ -370,10 +374,10 @@ async fn subscribe(
     interface: &Interface,
     task: &TaskId,
 ) -> Option<Box<TaskStream>> {
+    let asked = Question { call, interface, request: Request::Subscribe(task), trace: None };
     let codec = protocol::codec(interface.dialect);
-    let request = Request::Subscribe(task);
-    let body = encode(interface, call, &request);
-    let opened = tools.net.open(&tools.access, line, &interface.url, codec.headers(), body, net::SEND);
+    let method = asked.request.method();
+    let opened = tools.net.open(&tools.access, line, asked.encoded(), net::SEND);
     let failure = match Box::pin(opened).await {
         Ok((Opened::Stream(reader), took, server)) => {
             let stream = Stream { call, kind: StreamKind::Subscribe, took, server };
@@ -383,7 +387,7 @@ async fn subscribe(
             let stream = Stream { call, kind: StreamKind::Subscribe, took, server };
             let text = stream.send_document(tools, codec, line, text).await?;
             let Decoded { value, room, deviations, .. } =
-                document::decode(interface.dialect, line, request.method(), text, document::task).await;
+                document::decode(interface.dialect, line, method, text, document::task).await;
             report_deviations(&tools.lane, call, CallKind::Subscribe, &deviations).await;
             match value {
                 Ok(report) => {

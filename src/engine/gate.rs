@@ -357,8 +357,12 @@ mod tests {
             url: "http://h".into(),
             tenant: None,
         };
-        let order =
-            Order::Cancel { attempt: AttemptKey(0), interface: Arc::new(interface), task: "t".into() };
+        let order = Order::Cancel {
+            attempt: AttemptKey(0),
+            interface: Arc::new(interface),
+            task: "t".into(),
+            trace: None,
+        };
         Effect { call: CallId(number), to: Recipient::Agent(AgentKey(0)), order }
     }
 

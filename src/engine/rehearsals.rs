@@ -18,7 +18,7 @@ use crate::domain::job::plan::JobPhase;
 use crate::domain::rehearsal::{self, drill, plan};
 use crate::domain::state::State;
 use crate::domain::time::At;
-use crate::net::{Access, ConnectionUse, Method};
+use crate::net::{Access, ConnectionUse, Method, RpcCall};
 use crate::store::Reader;
 
 /// The provider in the cards of the demo's agents: others are never asked to die.
@@ -137,5 +137,6 @@ async fn die(net: &crate::net::Net, key: AgentKey, url: &str, time: Duration) ->
     let line = net.tap().line(key, 0, Method::Notify, None);
     let to = format!("{}/demo/die", url.trim_end_matches('/')).into();
     let body = format!("{{\"seconds\":{}}}", time.as_secs().max(1));
-    net.call(&access, &line, &to, HEADERS, body, ConnectionUse::Dedicated, ANSWERS).await.map(|_| ())
+    let call = RpcCall { url: &to, headers: HEADERS, trace: None, body };
+    net.call(&access, &line, call, ConnectionUse::Dedicated, ANSWERS).await.map(|_| ())
 }

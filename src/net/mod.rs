@@ -40,7 +40,7 @@ pub use document::Document;
 pub use event_stream::EventReader;
 pub use label::{EventLabel, Label, Method};
 pub use redact::{Redacted, Redactor};
-pub use request::{CardAnswer, ConnectionUse, Net, Opened};
+pub use request::{CardAnswer, ConnectionUse, Net, Opened, RpcCall};
 
 use std::time::Duration;
 

@@ -33,6 +33,7 @@ use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::input::ServerTraits;
 use crate::domain::limits;
 use crate::domain::text::Untrusted;
+use crate::domain::trace::TraceParent;
 use crate::protocol;
 use crate::protocol::reply::status_cause;
 
@@ -96,6 +97,19 @@ pub enum ConnectionUse {
     Pooled,
     /// A long-running request or stream, which must not block others.
     Dedicated,
+}
+
+/// A call of an agent's interface.
+#[derive(Debug)]
+pub struct RpcCall<'c> {
+    /// The URL of the interface.
+    pub url: &'c Untrusted,
+    /// The headers of its dialect.
+    pub headers: &'c [(&'static str, &'static str)],
+    /// The span that calls, if the agent is told.
+    pub trace: Option<TraceParent>,
+    /// The request.
+    pub body: String,
 }
 
 /// One request.
@@ -420,19 +434,17 @@ impl Net {
     ///
     /// # Errors
     /// What went wrong, and whether it can have arrived.
-    #[expect(clippy::too_many_arguments, reason = "the members of one call")]
     pub async fn call(
         &self,
         access: &Access,
         line: &TapHandle,
-        url: &Untrusted,
-        headers: &[(&'static str, &'static str)],
-        body: String,
+        call: RpcCall<'_>,
         connection: ConnectionUse,
         limit: Duration,
     ) -> Result<(Text, Duration), Failure> {
         let begun = Instant::now();
-        let headers = || rpc_headers(headers, "application/json");
+        let RpcCall { url, headers, trace, body } = call;
+        let headers = || rpc_headers(headers, trace, "application/json");
         let request = Request {
             method: Method::POST,
             url: interface_url(url)?,
@@ -457,12 +469,11 @@ impl Net {
         &self,
         access: &Access,
         line: &TapHandle,
-        url: &Untrusted,
-        headers: &[(&'static str, &'static str)],
-        body: String,
+        call: RpcCall<'_>,
         limit: Duration,
     ) -> Result<(Opened, Duration, ServerTraits), Failure> {
-        let headers = || rpc_headers(headers, "text/event-stream, application/json");
+        let RpcCall { url, headers, trace, body } = call;
+        let headers = || rpc_headers(headers, trace, "text/event-stream, application/json");
         let request = Request {
             method: Method::POST,
             url: interface_url(url)?,
@@ -565,12 +576,19 @@ fn is_stream(kind: &str) -> bool {
     )
 }
 
-fn rpc_headers(own: &[(&'static str, &'static str)], accept: &'static str) -> HeaderMap {
+fn rpc_headers(
+    own: &[(&'static str, &'static str)],
+    trace: Option<TraceParent>,
+    accept: &'static str,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
     for (name, value) in own {
         headers.insert(*name, HeaderValue::from_static(value));
+    }
+    if let Some(parent) = trace.and_then(|trace| HeaderValue::try_from(trace.to_string()).ok()) {
+        headers.insert("traceparent", parent);
     }
     headers
 }
@@ -645,7 +663,10 @@ mod tests {
             let url = format!("{scheme}://{address}/");
             let access = Access { insecure: true, ..Access::open(&url) };
             let limit = Duration::from_millis(50);
-            let asked = net.call(&access, &line, &url.into(), &[], "{}".into(), connection, limit).await;
+            let asked = {
+                let call = RpcCall { url: &url.into(), headers: &[], trace: None, body: "{}".into() };
+                net.call(&access, &line, call, connection, limit).await
+            };
             let failure = Failure { sent, cause: Cause::TimedOut(limit) };
             assert_eq!(asked.map(|_| ()), Err(failure), "{scheme} {connection:?}");
         }

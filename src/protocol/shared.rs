@@ -13,6 +13,7 @@ const PARENT: &str = "quarterdeck.parent_task";
 const SKILL: &str = "skill";
 const JOB: &str = "quarterdeck.job";
 const ATTEMPT: &str = "quarterdeck.attempt";
+const TRACEPARENT: &str = "traceparent";
 
 /// The metadata about caller and skill.
 pub(super) fn hints(object: &Object<'_>) -> Hints {
@@ -23,13 +24,14 @@ pub(super) fn hints(object: &Object<'_>) -> Hints {
         parent: metadata.filled(PARENT).map(TaskId::from),
         job: metadata.filled(JOB),
         attempt: metadata.filled(ATTEMPT),
+        traceparent: metadata.filled(TRACEPARENT),
     }
 }
 
 /// The metadata of a message with its hints put in; members that are there already stay.
 pub(super) fn metadata_with_hints(message: &Message) -> Option<String> {
     let own = message.metadata.as_ref().map(Json::raw);
-    let Hints { caller, skill, parent, job, attempt } = &message.hints;
+    let Hints { caller, skill, parent, job, attempt, traceparent } = &message.hints;
     let own_object = own.and_then(|raw| Object::parse(raw).ok());
     if own.is_some() && own_object.is_none() {
         return own.map(ToOwned::to_owned);
@@ -48,6 +50,7 @@ pub(super) fn metadata_with_hints(message: &Message) -> Option<String> {
         (PARENT, parent.as_ref()),
         (JOB, job.as_ref()),
         (ATTEMPT, attempt.as_ref()),
+        (TRACEPARENT, traceparent.as_ref()),
     ];
     for (key, hint) in hints {
         if let Some(hint) = hint

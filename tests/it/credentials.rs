@@ -27,10 +27,14 @@ type Asked = Arc<Mutex<Vec<(String, Option<String>, String)>>>;
 /// How an agent answers a request: status, headers, body.
 pub(crate) type Answer = (u16, Vec<(&'static str, String)>, String);
 
+/// The header `traceparent` of each request, with its body.
+type Traced = Arc<Mutex<Vec<(Option<String>, String)>>>;
+
 /// An agent that answers as a test wants it.
 pub(crate) struct Stand {
     pub(crate) url: String,
     asked: Asked,
+    traced: Traced,
 }
 
 impl Stand {
@@ -42,10 +46,10 @@ impl Stand {
         let port = listener.local_addr().unwrap().port();
         let scheme = if tls.is_some() { "https://localhost" } else { "http://127.0.0.1" };
         let url = format!("{scheme}:{port}");
-        let asked = Asked::default();
+        let (asked, traced) = (Asked::default(), Traced::default());
         let acceptor = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
         let answer = Arc::new(answer);
-        let (kept, own) = (asked.clone(), url.clone());
+        let (kept, own) = ((asked.clone(), traced.clone()), url.clone());
         tokio::spawn(async move {
             loop {
                 let Ok((socket, _)) = listener.accept().await else { continue };
@@ -71,7 +75,11 @@ impl Stand {
                 });
             }
         });
-        Self { url, asked }
+        Self { url, asked, traced }
+    }
+
+    pub(crate) fn traced(&self) -> Vec<(Option<String>, String)> {
+        self.traced.lock().unwrap().clone()
     }
 
     pub(crate) fn asked(&self) -> Vec<(String, Option<String>, String)> {
@@ -82,14 +90,16 @@ impl Stand {
 async fn respond(
     request: Request<Incoming>,
     answer: &(dyn Fn(&str, &str, Option<&str>, &str) -> Answer + Send + Sync),
-    asked: &Asked,
+    (asked, traced): &(Asked, Traced),
     own: &str,
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     let login = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    let parent = request.headers().get("traceparent").map(|value| value.to_str().unwrap().to_owned());
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let body = String::from_utf8_lossy(&body).into_owned();
     let (status, headers, text) = answer(own, &path, login.as_deref(), &body);
+    traced.lock().unwrap().push((parent, body.clone()));
     asked.lock().unwrap().push((path, login, body));
     let mut response = Response::builder().status(status);
     for (name, value) in headers {

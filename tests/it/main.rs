@@ -57,5 +57,6 @@ mod simulator;
 mod sse;
 mod store;
 mod support;
+mod trace_context;
 mod uncertainty;
 mod watching;

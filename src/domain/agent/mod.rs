@@ -24,6 +24,7 @@ use crate::domain::cause::Cause;
 use crate::domain::id::AgentId;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
+use crate::domain::trace::TraceCarrier;
 
 /// The origin of an agent and the operator's settings for it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,9 +47,16 @@ pub struct AgentSpec {
     pub capacity: Option<u32>,
     /// The probe interval; `None` for that of the fleet.
     pub probe_interval: Option<Duration>,
+    /// Where it gets the trace context of messages; `None` for the headers.
+    pub trace_context: Option<TraceCarrier>,
 }
 
 impl AgentSpec {
+    /// Where it gets the trace context of messages.
+    pub fn trace_carrier(&self) -> TraceCarrier {
+        self.trace_context.unwrap_or(TraceCarrier::Headers)
+    }
+
     /// An agent of which only the URL is given.
     pub fn at(url: impl Into<Arc<str>>, source: Source) -> Self {
         Self {
@@ -61,6 +69,7 @@ impl AgentSpec {
             replica_of: None,
             capacity: None,
             probe_interval: None,
+            trace_context: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::job::Phase;
-use crate::domain::job::message::{Json, Message, Part, Role};
+use crate::domain::job::message::{Hints, Json, Message, Part, Role};
 
 /// Answers a task: the same task, the same context.
 pub(super) fn send(
@@ -59,6 +59,10 @@ pub(super) fn send(
         context,
         task: Some(task_id),
         metadata,
+        hints: Hints {
+            traceparent: turn.trace_parent(key, false).map(|parent| parent.to_string().into()),
+            ..Hints::default()
+        },
         ..Message::new(turn.seed.uuid(at).to_string().as_str(), Role::User, parts)
     });
     let answer = message.clone();

@@ -54,7 +54,8 @@ fn order(turn: &Turn, key: AttemptKey) -> Result<(AgentKey, Order), Refusal> {
     let task = attempt.task.as_ref().map(|task| task.id.clone()).ok_or_else(|| unknown("task"))?;
     let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
     let interface = interface.ok_or_else(|| not_now("its agent has no interface that can be called"))?;
-    Ok((agent, Order::Cancel { attempt: key, interface, task }))
+    let trace = turn.trace_parent(key, true);
+    Ok((agent, Order::Cancel { attempt: key, interface, task, trace }))
 }
 
 fn call(turn: &mut Turn, key: AttemptKey, agent: AgentKey, order: Order) {

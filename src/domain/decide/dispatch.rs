@@ -37,6 +37,7 @@ use crate::domain::job::{Origin, Phase};
 use crate::domain::route::message::MessageFields;
 use crate::domain::route::{PRIORITY, Rule, Selector, Target};
 use crate::domain::text::Untrusted;
+use crate::domain::trace::TraceParent;
 
 /// Titles of jobs are cut to this many characters.
 pub(super) const TITLE_CHARS: usize = 80;
@@ -213,7 +214,8 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
         // It is read from the journal first.
         return;
     };
-    let message = sent_as(&message, job, id, message_id);
+    let traceparent = turn.trace_parent(key, false);
+    let message = sent_as(&message, job, id, message_id, traceparent);
     turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Sending, cause: None });
     if let Some(timeout) = rule_of(turn, key).and_then(|rule| rule.timeout) {
         let due = turn.at + timeout;
@@ -229,10 +231,17 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
 
 /// The message as one attempt sends it: with the attempt's message id, and with the ids by which whoever sees both sides
 /// can tell attempts of one job from different jobs.
-fn sent_as(message: &Message, job: JobId, attempt: AttemptId, id: Option<MessageId>) -> Arc<Message> {
+fn sent_as(
+    message: &Message,
+    job: JobId,
+    attempt: AttemptId,
+    id: Option<MessageId>,
+    traceparent: Option<TraceParent>,
+) -> Arc<Message> {
     let hints = Hints {
         job: Some(Untrusted::from(job.to_string())),
         attempt: Some(Untrusted::from(attempt.to_string())),
+        traceparent: traceparent.map(|parent| parent.to_string().into()),
         ..message.hints.clone()
     };
     Arc::new(Message { id: id.unwrap_or_else(|| message.id.clone()), hints, ..message.clone() })
@@ -284,7 +293,9 @@ pub(super) fn overdue(turn: &mut Turn, key: AttemptKey, cause: Cause) {
 pub(super) fn order(turn: &mut Turn, agent: AgentKey, interface: Arc<Interface>, send: SendCall) {
     let (attempt, stream) = (send.attempt, send.stream);
     let Some(message) = send.message.clone() else { return };
-    let call = turn.call(agent, PendingCall::Send(send), Order::Send { attempt, interface, message, stream });
+    let trace = turn.trace_parent(attempt, true);
+    let order = Order::Send { attempt, interface, message, stream, trace };
+    let call = turn.call(agent, PendingCall::Send(send), order);
     if stream {
         turn.watch(attempt).stream = Some(call);
     }

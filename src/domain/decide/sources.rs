@@ -123,6 +123,7 @@ fn spec_of(found: &DiscoveredAgent) -> AgentSpec {
         replica_of: None,
         capacity: found.capacity,
         probe_interval: found.probe_interval,
+        trace_context: None,
     }
 }
 

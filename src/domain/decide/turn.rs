@@ -19,6 +19,7 @@ use crate::domain::route::Target;
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
+use crate::domain::trace::TraceParent;
 
 /// What one step has decided.
 #[derive(Clone, Debug, Default)]
@@ -208,6 +209,14 @@ impl Turn<'_> {
             self.touched.attempts.push(key);
             self.touched.agents.push(agent);
         }
+    }
+
+    /// The parent of what an agent does for an attempt, if it is wanted in `headers` or else in the metadata of messages.
+    pub fn trace_parent(&self, key: AttemptKey, headers: bool) -> Option<TraceParent> {
+        let attempt = self.state().attempt(key)?;
+        let carrier = self.state().agent(attempt.agent)?.spec.trace_carrier();
+        let wanted = if headers { carrier.in_headers() } else { carrier.in_metadata() };
+        wanted.then(|| Some(TraceParent::of(self.state().job_of(attempt)?.id, attempt.id)))?
     }
 
     /// Orders a call and remembers it.

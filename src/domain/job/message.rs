@@ -229,6 +229,8 @@ pub struct Hints {
     pub job: Option<Untrusted>,
     /// `quarterdeck.attempt`: the sender's id of this sending of it.
     pub attempt: Option<Untrusted>,
+    /// `traceparent`: the span that sends it, as in the header of W3C Trace Context.
+    pub traceparent: Option<Untrusted>,
 }
 
 /// An output of a task.

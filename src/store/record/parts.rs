@@ -21,6 +21,7 @@ use crate::domain::route::decision::{Considered, Decision, Obstacle, Verdict as 
 use crate::domain::route::shift::{Shifted, Went};
 use crate::domain::route::{HedgeAfter, Target};
 use crate::domain::text::Untrusted;
+use crate::domain::trace::TraceCarrier;
 use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
 
 words! {
@@ -63,6 +64,7 @@ words! {
         Completed = "completed", Ended = "ended", Restored = "restored",
     }
     OfferedAnswer { Approval = "approval", Choice = "choice" }
+    TraceCarrier { Headers = "headers", Metadata = "metadata", Both = "both", Off = "off" }
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {
         SseLine = "sse line", SseEvent = "sse event", Card = "card", Body = "body", InFlight = "in flight",
@@ -81,7 +83,7 @@ impl Record for Kind {
 }
 
 record! {
-    AgentSpec { name, url, source, dialect, resubscribe, labels, replica_of, capacity, probe_interval }
+    AgentSpec { name, url, source, dialect, resubscribe, labels, replica_of, capacity, probe_interval, trace_context }
     SourceSpec { name, kind, at }
     Breaker { position, since, cause, forced, opened }
     Taken { by, at }
@@ -97,7 +99,7 @@ record! {
         extended_card, extensions, region, framework, peers, skills, input_modes, output_modes, security, required_security,
         signatures, faults, raw, digest,
     }
-    Hints { caller, skill, parent, job, attempt }
+    Hints { caller, skill, parent, job, attempt, traceparent }
     Message { id, role, parts, context, task, metadata, references, hints, offers }
     Fingerprint { bytes, hash, tail }
     ArtifactMeta { id, name, print, closed }

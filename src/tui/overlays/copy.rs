@@ -3,6 +3,7 @@
 use super::menu::{Line, Menu};
 use crate::domain::intent::Intent;
 use crate::domain::job::message::Part;
+use crate::domain::trace::{TraceCarrier, TraceId};
 use crate::protocol::json::safe as escaped;
 use crate::tui::cmd::Cmd;
 use crate::tui::command;
@@ -71,6 +72,13 @@ pub fn menu(shared: &Context, screen: &dyn Screen) -> Menu {
     if let Some(id) = id {
         let short = crate::domain::text::fit(&id, 36);
         lines.push(Line { key: 'i', label: "id", detail: short, step: copy(id) });
+    }
+    if let (Some(attempt), Some(agent)) = (attempt, agent)
+        && let Some(job) = snapshot.job_of(attempt)
+        && agent.spec.trace_carrier() != TraceCarrier::Off
+    {
+        let id = TraceId::from(job.id).to_string();
+        lines.push(Line { key: 'r', label: "trace id", detail: id.clone(), step: copy(id) });
     }
     if let Some(agent) = agent
         && let Some(curl) = command::curl(agent, attempt)

@@ -1,0 +1,135 @@
+//! Trace context (W3C Trace Context, level 1): the ids by which spans of agents join those of a job.
+//!
+//! They are those of the job and of the attempt, which facts have before anything is sent: so the trace of a job is known
+//! to every later process, and jobs of earlier versions have one too.
+
+use std::fmt;
+
+use crate::domain::id::{AttemptId, JobId};
+
+/// Where an agent gets the trace context of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TraceCarrier {
+    /// In the HTTP header `traceparent`.
+    Headers,
+    /// In the metadata of the message, for agents behind something that drops headers.
+    Metadata,
+    /// In both.
+    Both,
+    /// Nowhere.
+    Off,
+}
+
+impl TraceCarrier {
+    /// Every one of them.
+    pub const ALL: [Self; 4] = [Self::Headers, Self::Metadata, Self::Both, Self::Off];
+
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Headers => "headers",
+            Self::Metadata => "metadata",
+            Self::Both => "both",
+            Self::Off => "off",
+        }
+    }
+
+    /// The carrier of a word in the configuration.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|carrier| carrier.as_str() == word)
+    }
+
+    /// True if the header is sent.
+    pub fn in_headers(self) -> bool {
+        matches!(self, Self::Headers | Self::Both)
+    }
+
+    /// True if the metadata of messages has it.
+    pub fn in_metadata(self) -> bool {
+        matches!(self, Self::Metadata | Self::Both)
+    }
+}
+
+/// The trace of a job.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TraceId(pub [u8; 16]);
+
+impl From<JobId> for TraceId {
+    fn from(job: JobId) -> Self {
+        Self(job.0.into_bytes())
+    }
+}
+
+impl fmt::Display for TraceId {
+    /// 32 lowercase hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The span of an attempt.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SpanId(pub [u8; 8]);
+
+impl From<AttemptId> for SpanId {
+    /// The random half of the id, which is never zero: it has the variant's bit.
+    fn from(attempt: AttemptId) -> Self {
+        let bytes = attempt.0.into_bytes();
+        Self(std::array::from_fn(|place| bytes[8 + place]))
+    }
+}
+
+impl fmt::Display for SpanId {
+    /// 16 lowercase hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The parent of what an agent does for an attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TraceParent {
+    /// The trace.
+    pub trace: TraceId,
+    /// The span that called.
+    pub span: SpanId,
+}
+
+impl TraceParent {
+    /// The span of an attempt in the trace of its job.
+    pub fn of(job: JobId, attempt: AttemptId) -> Self {
+        Self { trace: job.into(), span: attempt.into() }
+    }
+}
+
+impl fmt::Display for TraceParent {
+    /// The value of the header `traceparent`, sampled.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{}-{}-01", self.trace, self.span)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Rng;
+    use crate::domain::time::At;
+
+    #[test]
+    fn a_parent_is_written_as_w3c_wants_it() {
+        let uuid = |text: &str| text.parse().unwrap();
+        let job = JobId(uuid("0192f3a0-1b2c-7d3e-8f40-5162738495a6"));
+        let attempt = AttemptId(uuid("0192f3a0-1b2c-7d3f-9a0b-1c2d3e4f5061"));
+        let parent = TraceParent::of(job, attempt).to_string();
+        assert_eq!(parent, "00-0192f3a01b2c7d3e8f405162738495a6-9a0b1c2d3e4f5061-01");
+    }
+
+    #[test]
+    fn ids_of_spans_are_never_zero_and_differ() {
+        let mut rng = Rng::new(7);
+        let spans: std::collections::BTreeSet<SpanId> =
+            (0..1000).map(|_| SpanId::from(AttemptId(rng.uuid(At::ZERO)))).collect();
+        assert_eq!(spans.len(), 1000);
+        assert!(!spans.contains(&SpanId([0; 8])));
+    }
+}
