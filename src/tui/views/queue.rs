@@ -93,7 +93,7 @@ fn died(snapshot: &Snapshot, job: &Job) -> At {
 
 impl QueueRows {
     /// Applies changes; true if the list has other rows now, or these have changed.
-    fn sync(&mut self, snapshot: &Snapshot) -> bool {
+    pub fn sync(&mut self, snapshot: &Snapshot) -> bool {
         if self.rev == snapshot.rev {
             return false;
         }
@@ -116,6 +116,22 @@ impl QueueRows {
         }
         self.rev = snapshot.rev;
         changed
+    }
+
+    /// How many wait, and how many dead letters there are.
+    pub fn words(&self) -> String {
+        let waiting = match self.queued.len() {
+            1 => "1 job waits".to_owned(),
+            count => format!("{} jobs wait", format::count(count)),
+        };
+        format!("{waiting} · {}", self.dead_words())
+    }
+
+    fn dead_words(&self) -> String {
+        match self.dead.len() {
+            1 => "1 dead letter".to_owned(),
+            count => format!("{} dead letters", format::count(count)),
+        }
     }
 
     /// Notes where a job belongs; true if it does, or did.
@@ -282,11 +298,7 @@ impl Screen for QueueView {
             1 => "1 job waits".to_owned(),
             count => format!("{} jobs wait{}", format::count(count), oldest.unwrap_or_default()),
         };
-        let dead = match rows.dead.len() {
-            1 => "1 dead letter".to_owned(),
-            count => format!("{} dead letters", format::count(count)),
-        };
-        let facts = self.list.facts(ctx, format!("{waiting} · {dead}"));
+        let facts = self.list.facts(ctx, format!("{waiting} · {}", rows.dead_words()));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = self.list.state.settings.leaves_out();
