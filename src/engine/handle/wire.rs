@@ -21,7 +21,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::domain::cause::Cause;
 use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
-use crate::domain::intent::{Intent, Receipt, Refusal, Send};
+use crate::domain::intent::{Intent, Receipt, Refusal, Remedy, Send};
 use crate::domain::job::message::{Json, Part};
 use crate::domain::metrics::{Block, Minute, MinuteRange, Series};
 use crate::domain::problem::ProblemAct;
@@ -315,6 +315,14 @@ impl Record for Refusal {
             Self::ReadOnly => says("read only").end(),
             Self::Unknown(what) => says("unknown").text("text", what.raw()).end(),
             Self::NotNow(why) => says("not now").text("text", why.raw()).end(),
+            // A client of an earlier version reads the reason alone.
+            Self::Instead(why, remedy) => {
+                let says = says("not now").text("text", why.raw()).text("remedy", remedy.as_str());
+                match remedy {
+                    Remedy::Explain(Some(route)) => says.text("route", route).end(),
+                    _ => says.end(),
+                }
+            }
             Self::Cause(cause) => says("cause").raw("cause", &cause.put()).end(),
             Self::Busy => says("busy").end(),
             Self::Unanswered => says("unanswered").end(),
@@ -327,7 +335,14 @@ impl Record for Refusal {
         Some(match &*object.text("what")? {
             "read only" => Self::ReadOnly,
             "unknown" => Self::Unknown(text()?),
-            "not now" => Self::NotNow(text()?),
+            "not now" => {
+                let route = object.text("route").map(|route| Arc::from(&*route));
+                let remedy = object.text("remedy").and_then(|word| Remedy::of(&word, route));
+                match remedy {
+                    Some(remedy) => Self::Instead(text()?, remedy),
+                    None => Self::NotNow(text()?),
+                }
+            }
             "cause" => Self::Cause(member::<std::sync::Arc<Cause>>(&object, "cause")?),
             "busy" => Self::Busy,
             "unanswered" => Self::Unanswered,

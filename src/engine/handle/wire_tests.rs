@@ -63,7 +63,16 @@ fn messages_of_the_socket_are_read_as_they_were_written() {
     {
         assert_eq!(Receipt::get(&receipt.put()), Some(receipt));
     }
-    for refusal in [Refusal::ReadOnly, Refusal::Busy, Refusal::Unanswered, Refusal::NotNow("later".into())] {
+    let instead = |remedy| Refusal::Instead("later".into(), remedy);
+    for refusal in [
+        Refusal::ReadOnly,
+        Refusal::Busy,
+        Refusal::Unanswered,
+        Refusal::NotNow("later".into()),
+        instead(Remedy::Retry),
+        instead(Remedy::Explain(None)),
+        instead(Remedy::Explain(Some("slow".into()))),
+    ] {
         assert_eq!(Refusal::get(&refusal.put()), Some(refusal));
     }
     for query in [
