@@ -114,3 +114,37 @@ async fn large_messages_survive_the_queue_a_restart_and_the_end_of_their_job() {
     .await;
     engine.stop().await;
 }
+
+/// A client that says how far it has looked keeps no job that had ended by then, and may ask for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_looks_once_keeps_what_is_open_alone() {
+    let fleet = fleet(vec![part("words", Behaviour::MessageOnly), part("quiet", Behaviour::Silent)]);
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::start(options(fleet.specs(), Some(dir.path()), rules())).unwrap();
+    let socket = socket::listen(dir.path(), engine.handle(), Hello::default()).unwrap();
+    let (client, _) = join(socket.path(), Tasks::Open).await.unwrap();
+    let (_, open) = send(&client, "quiet", "goes on").await;
+    until(&client, "its task", |snapshot| task_of(snapshot, open).map(|_| ())).await;
+    let mut ended = Vec::new();
+    for number in 0..20 {
+        client.has_seen(client.snapshot().rev);
+        let (job, _) = send(&client, "words", &format!("question {number}")).await;
+        until(&client, "its end", |snapshot| (job_in(snapshot, job)?.phase == JobPhase::Over).then_some(()))
+            .await;
+        ended.push(job);
+    }
+    client.has_seen(client.snapshot().rev);
+    until(&client, "no job that has ended", |snapshot| {
+        client.has_seen(snapshot.rev);
+        (snapshot.jobs.len() == 1 && snapshot.attempts.len() == 1).then_some(())
+    })
+    .await;
+    let Ok(Answer::Job(Some(rows))) = client.query(Query::Job(ended[0])).await else {
+        panic!("the engine knows it")
+    };
+    assert_eq!((rows.job.id, rows.job.phase, rows.attempts.len()), (ended[0], JobPhase::Over, 1));
+    let unknown = client.query(Query::Job(JobId(uuid::Uuid::nil()))).await;
+    assert!(matches!(unknown, Ok(Answer::Job(None))));
+    drop(socket);
+    engine.stop().await;
+}

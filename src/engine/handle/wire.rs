@@ -26,7 +26,7 @@ use crate::domain::job::message::{Json, Part};
 use crate::domain::metrics::{Block, Minute, MinuteRange, Series};
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
-use crate::engine::handle::{Answer, Query, QueryError};
+use crate::engine::handle::{Answer, JobRows, Query, QueryError};
 use crate::net::tap::{Fault, Frame, Kind, Label, Method};
 use crate::protocol::json::{Object, Writer, array, elements};
 use crate::store::metrics;
@@ -407,6 +407,7 @@ impl Record for Query {
                 .raw("until", &until.0.put())
                 .raw("step", &step.put())
                 .end(),
+            Self::Job(job) => says("job").raw("job", &job.put()).end(),
             Self::Fields { jobs } => says("fields").raw("jobs", &jobs.to_vec().put()).end(),
             Self::Audit { filter, before, limit } => {
                 let writer = put_member(says("audit").raw("filter", &filter.put()), "before", before);
@@ -441,6 +442,7 @@ impl Record for Query {
                 until: Minute(member(&object, "until")?),
                 step: member::<u32>(&object, "step")?.max(1),
             }),
+            "job" => Self::Job(member(&object, "job")?),
             "fields" => Self::Fields { jobs: member::<Vec<JobId>>(&object, "jobs")?.into() },
             "audit" => Self::Audit {
                 filter: member(&object, "filter")?,
@@ -483,6 +485,7 @@ impl Record for Answer {
                 put_member(says("wire").raw("count", &count.put()), "frames", frames).end()
             }
             Self::Metrics(blocks) => put_metrics(blocks),
+            Self::Job(rows) => put_member(says("job"), "rows", &rows.as_deref().cloned()).end(),
             Self::Fields(fields) => says("fields").raw("fields", &fields.put()).end(),
             Self::Audit(page) => says("audit").raw("page", &page.put()).end(),
             Self::AuditVerified(found) => says("audit verified").raw("found", &found.put()).end(),
@@ -514,6 +517,7 @@ impl Record for Answer {
             }
             "wire" => Self::Wire(member(&object, "count")?, member(&object, "frames")?),
             "metrics" => Self::Metrics(get_metrics(&object)?),
+            "job" => Self::Job(member::<Option<JobRows>>(&object, "rows")?.map(Box::new)),
             "fields" => Self::Fields(member(&object, "fields")?),
             "planned" => Self::Planned(member(&object, "plan")?),
             "drilled" => Self::Drilled(member(&object, "drill")?),

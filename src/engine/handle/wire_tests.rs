@@ -79,6 +79,7 @@ fn messages_of_the_socket_are_read_as_they_were_written() {
         Query::Facts { owner: Owner::Job(job), limit: 7 },
         Query::Facts { owner: Owner::Fleet, limit: 7 },
         Query::Wire { agent: None, known: 3 },
+        Query::Job(job),
         Query::Fields { jobs: [job].into() },
         Query::Metrics(MinuteRange { from: Minute(7), until: Minute(70), step: 5 }),
         Query::ReadTask { agent, task: "t".into() },

@@ -121,10 +121,10 @@ impl QueueRows {
     /// How many wait, and how many dead letters there are.
     pub fn words(&self) -> String {
         let waiting = match self.queued.len() {
-            1 => "1 job waits".to_owned(),
-            count => format!("{} jobs wait", format::count(count)),
+            1 => "1 waits".to_owned(),
+            count => format!("{} wait", format::count(count)),
         };
-        format!("{waiting} · {}", self.dead_words())
+        format!("{waiting}, {}", self.dead_words())
     }
 
     fn dead_words(&self) -> String {

@@ -224,7 +224,7 @@ fn jobs_in_the_queue_come_and_go() {
     console.now = at(253.0);
     console.publish();
     assert!(console.screen().contains("3 jobs wait, oldest 3m · 2 dead letters"), "{}", console.screen());
-    assert!(console.press("v").screen().contains("3 jobs wait · 2 dead letters"), "{}", console.screen());
+    assert!(console.press("v").screen().contains("3 wait, 2 dead letters"), "{}", console.screen());
     console.press("esc");
     // The newest dead letter is above the older one.
     assert!(jobs(&mut console)[3].starts_with("charge order 88220"), "{}", console.screen());
