@@ -23,7 +23,7 @@ use crate::protocol::timestamp;
 pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?.of_open_tasks();
     for url in &args.urls {
-        super::session::card_url(url)?;
+        super::login::card_url(url)?;
     }
     let session = Session::open(&setup, &args.urls, &args.login, false).await?;
     if let Err(failure) = change(&setup, &session, &args, out).await {

@@ -435,7 +435,8 @@ pub struct Send {
     /// Priority in the queue, 0 to 9; higher ones leave first [default: that of the route, otherwise 5].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
     pub priority: Option<u8>,
-    /// Print events as they arrive; JSON Lines with -o json.
+    /// Print events as they arrive; JSON Lines with -o json. While several attempts of it run, text output waits for the
+    /// one that completes first.
     #[arg(long)]
     pub stream: bool,
     /// Print the ids and return without waiting.

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::args::Global;
 use super::output::{Failure, Printer, table};
 use super::send::find_task;
-use super::session::{Session, Setup, find_agent, store_failure, stored};
-use super::task::as_of;
+use super::session::{Setup, find_agent, seen};
+use super::stored::store_failure;
 use super::uncertain::attempt_named;
 use crate::config::units;
 use crate::domain::audit::page::{AuditEntry, AuditFilter, AuditPage, Head, Verification};
@@ -122,16 +122,8 @@ fn reader(setup: &Setup) -> Result<Option<Reader>, Failure> {
 }
 
 async fn list(setup: &Setup, args: &Audit, out: &mut Printer) -> Result<ExitCode, Failure> {
-    let session = Session::running(setup).await?;
+    let (session, snapshot) = seen(setup, out).await?;
     let reader = if session.is_none() { reader(setup)? } else { None };
-    let snapshot = match &session {
-        Some(session) => session.handle.snapshot(),
-        None => {
-            let snapshot = stored(setup)?.unwrap_or_default();
-            as_of(snapshot.at, out);
-            snapshot.into()
-        }
-    };
     let now = if snapshot.at == At::ZERO { Clock::start().now() } else { snapshot.at };
     let filter = filter(&snapshot, args, now)?;
     let (mut entries, mut before) = (Vec::new(), None);

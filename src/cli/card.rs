@@ -58,7 +58,7 @@ async fn reach(setup: &Setup, target: &Target) -> Result<(Session, Agent), Failu
         AgentReference::Fleet(name) => (Session::open(setup, &[], &target.login, false).await?, name),
         AgentReference::Running(session, _) => (session, target.agent.clone()),
         AgentReference::Direct(reference) => {
-            let url = super::session::card_url(&reference)?;
+            let url = super::login::card_url(&reference)?;
             (Session::direct(setup, &reference, &target.login)?, url)
         }
     };

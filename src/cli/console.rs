@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::args::{Cli, Demo, Global, Login};
 use super::demo::Stage;
+use super::login::card_url;
 use super::output::{Failure, Printer};
-use super::session::{Session, Setup, card_url, shown_path};
+use super::session::{Session, Setup, shown_path};
 use crate::config::nearest;
 use crate::demo::{Fleet, Scenario, Story};
 use crate::domain::agent::Source;
@@ -145,7 +146,7 @@ pub(super) async fn demo(
     let log = super::log_to_file(&setup.dir, global.debug);
     let result = async {
         let made_up = scenario.yesterday(fleet.now());
-        let session = Session::on_fleet(&setup, fleet.specs(), scenario.seed, made_up)?;
+        let session = Session::on_fleet(&setup, &fleet, scenario.seed, made_up)?;
         let info = Info {
             fleet: setup.name.clone(),
             protect: false,

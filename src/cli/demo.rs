@@ -145,7 +145,7 @@ async fn practise(
 ) -> Result<ExitCode, Failure> {
     let Stage { setup, dir } = Stage::of(global, args, &scenario)?;
     let made_up = scenario.yesterday(fleet.now());
-    let session = Session::on_fleet(&setup, fleet.specs(), scenario.seed, made_up)?;
+    let session = Session::on_fleet(&setup, &fleet, scenario.seed, made_up)?;
     out.line(&json!({ "dataDir": setup.dir.display().to_string(), "scenario": args.scenario_name() }));
     let story = Story::begin(scenario, fleet, session.handle.clone(), args.story());
     let mut reports = story.report.clone();

@@ -33,7 +33,7 @@ const BACK: Duration = Duration::from_secs(60);
 #[command(after_help = "\
 Without --for-real nothing is done: the engine plays it through on a copy of its state, by the rules that it would follow.
 
-With --for-real the agents of a demo fleet die for a while and come back by themselves. What became of each task is then
+With --for-real the agents of the engine's own demo die for a while and come back by themselves. What became of each task is then
 compared with what was foretold. Other agents are never killed. Before that the agent's name has to be typed, or the number
 of agents if there are several; --confirm says it where nobody can type.
 

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::args::{Global, Handover, Login, Note};
 use super::output::{Failure, Printer};
 use super::problems::{all_impacts, entry};
-use super::session::{Session, Setup, stored, stored_facts};
+use super::session::{Session, Setup, seen};
 use super::shift;
-use super::task::as_of;
+use super::stored::stored_facts;
 use super::uncertain::attempt_named;
 use crate::domain::fact::{Fact, FleetFact, JournalEntry, Owner, without_notes_taken_back};
 use crate::domain::id::{AgentId, AttemptId};
@@ -71,22 +71,17 @@ pub(super) async fn note(global: &Global, args: Note, out: &mut Printer) -> Resu
 /// Prints the handover.
 pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
-    let session = Session::running(&setup).await?;
-    let (snapshot, facts) = match &session {
+    let (session, snapshot) = seen(&setup, out).await?;
+    let facts = match &session {
         Some(session) => {
             let query = Query::Facts { owner: Owner::Fleet, limit: FACTS };
-            let facts = match session.handle.query(query).await {
+            match session.handle.query(query).await {
                 Ok(Answer::Facts(facts)) => facts,
                 Ok(_) => Vec::new(),
                 Err(error) => return Err(Failure::internal(error.to_string())),
-            };
-            (session.handle.snapshot(), facts)
+            }
         }
-        None => {
-            let snapshot = stored(&setup)?.unwrap_or_default();
-            as_of(snapshot.at, out);
-            (snapshot.into(), stored_facts(&setup, Owner::Fleet, FACTS)?)
-        }
+        None => stored_facts(&setup.dir, Owner::Fleet, FACTS)?,
     };
     // Of a folder that no engine has used, there is nothing until now.
     let until = if snapshot.at == At::ZERO { Clock::start().now() } else { snapshot.at };

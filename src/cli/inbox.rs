@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::{Global, Scope};
 use super::output::{Failure, Printer, table};
-use super::session::{Session, Setup, stored};
-use super::task::as_of;
+use super::session::{Setup, seen};
 use crate::domain::job::Attempt;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -15,15 +14,7 @@ use crate::protocol::timestamp;
 
 pub(super) async fn run(global: &Global, args: Scope, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?.of_open_tasks();
-    let session = Session::running(&setup).await?;
-    let snapshot = match &session {
-        Some(session) => session.handle.snapshot(),
-        None => {
-            let snapshot = stored(&setup)?.unwrap_or_default();
-            as_of(snapshot.at, out);
-            snapshot.into()
-        }
-    };
+    let (session, snapshot) = seen(&setup, out).await?;
     let agent = args.agent.as_deref();
     let waiting = waiting(&snapshot, agent);
     if out.is_json() {

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::args::{Global, Metrics, MetricsBy, MetricsWas};
 use super::output::{Failure, Printer, table};
-use super::session::{Session, Setup, stored, stored_metrics};
-use super::task::as_of;
+use super::session::{Session, Setup, seen};
+use super::stored::stored_metrics;
 use crate::domain::metrics::{
     Block, Dimension, DimensionValue, Histogram, Minute, MinuteRange, Series, Tally,
 };
@@ -23,15 +22,7 @@ const BY_MINUTE: u32 = 12 * 60;
 
 pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?.of_open_tasks();
-    let session = Session::running(&setup).await?;
-    let snapshot: Arc<Snapshot> = match &session {
-        Some(session) => session.handle.snapshot(),
-        None => {
-            let snapshot = stored(&setup)?.unwrap_or_default();
-            as_of(snapshot.at, out);
-            snapshot.into()
-        }
-    };
+    let (session, snapshot) = seen(&setup, out).await?;
     let minutes = Minute::in_window(args.window).max(1);
     let until = Minute::of(snapshot.at).after(1);
     let from = until.before(minutes);
@@ -186,7 +177,7 @@ async fn read(setup: &Setup, session: Option<&Session>, range: MinuteRange) -> R
             Ok(_) => Vec::new(),
             Err(error) => return Err(Failure::new(1, "QUARTERDECK_ERR_STORE", error.to_string())),
         },
-        None => stored_metrics(setup, range)?,
+        None => stored_metrics(&setup.dir, range)?,
     };
     let mut all = Block::default();
     for (_, block) in blocks.iter().filter(|(_, block)| range.step > 1 || !block.is_made_up()) {

@@ -9,7 +9,8 @@ use super::args::Output;
 use crate::config::Faults;
 use crate::domain::agent::Agent;
 use crate::domain::cause::{Cause, RpcError};
-use crate::domain::intent::Refusal;
+use crate::domain::intent::{Refusal, Remedy};
+use crate::domain::shell_words::flag;
 use crate::domain::text::Untrusted;
 use crate::protocol::json as wire;
 use crate::shutdown::{self, Reason};
@@ -153,6 +154,9 @@ impl Failure {
             Refusal::NotNow(_) | Refusal::Unknown(_) => {
                 Self::new(1, "QUARTERDECK_ERR_REFUSED", refusal.to_string())
             }
+            Refusal::Instead(why, remedy) => {
+                Self::new(1, "QUARTERDECK_ERR_REFUSED", why.clone()).hint(command(remedy))
+            }
             Refusal::Busy => Self::internal(refusal.to_string()),
             Refusal::Unanswered => Self::new(1, "QUARTERDECK_ERR_UNCERTAIN", refusal.to_string()).hint(
                 "check with `quarterdeck task list` whether it was accepted; repeat it only if it was not",
@@ -179,6 +183,28 @@ impl Failure {
             error["faults"] = rows.collect();
         }
         json!({ "error": error })
+    }
+}
+
+/// The command for what can be done instead.
+fn command(remedy: &Remedy) -> String {
+    match remedy {
+        Remedy::Retry => "`quarterdeck task retry` tries it again".into(),
+        Remedy::Reroute => "`quarterdeck task reroute` moves it".into(),
+        Remedy::PresumeLost => {
+            "`quarterdeck task presume-lost` gives it up, and `quarterdeck task retry` sends it elsewhere"
+                .into()
+        }
+        Remedy::NameAgent => "name one with --agent, or wait".into(),
+        Remedy::LookAtQueue => "`quarterdeck queue` shows what waits, and for what".into(),
+        Remedy::Explain(Some(route)) => {
+            format!("`quarterdeck route explain{}` says why", flag("--route", route))
+        }
+        Remedy::Explain(None) => "`quarterdeck route explain` says why".into(),
+        Remedy::LookAtShifts => "`quarterdeck route shift --status` shows it".into(),
+        Remedy::ReleaseBreaker => "`quarterdeck breaker NAME auto` gives it back to the engine".into(),
+        Remedy::CloseBreaker => "`quarterdeck breaker NAME close` closes it now".into(),
+        Remedy::Resume => "`quarterdeck drain NAME --resume` puts it back".into(),
     }
 }
 
@@ -283,6 +309,15 @@ impl Printer {
     /// Prints information that is not the result to stderr.
     pub fn warn(&mut self, text: impl Into<Untrusted>) {
         self.end_piece();
+        self.end_progress();
+        let _nobody_reads_it = writeln!(io::stderr(), "quarterdeck: {}", text.into().line());
+    }
+
+    /// The same beside a text that is being printed, which goes on unbroken unless both are seen in one place.
+    pub fn aside(&mut self, text: impl Into<Untrusted>) {
+        if io::stdout().is_terminal() {
+            self.end_piece();
+        }
         self.end_progress();
         let _nobody_reads_it = writeln!(io::stderr(), "quarterdeck: {}", text.into().line());
     }

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{Global, Login, Problems, ProblemsCommand};
 use super::output::{Failure, Printer, table};
-use super::session::{Session, Setup, stored};
-use super::task::as_of;
+use super::session::{Session, Setup, seen};
 use crate::domain::intent::Intent;
 use crate::domain::problem::counts::ProblemCounts;
 use crate::domain::problem::diagnosis::{self, Count, Impact};
@@ -25,15 +24,7 @@ pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> R
     if let Some(act) = act {
         return on_problem(&setup, act, out).await;
     }
-    let session = Session::running(&setup).await?;
-    let snapshot = match &session {
-        Some(session) => session.handle.snapshot(),
-        None => {
-            let snapshot = stored(&setup)?.unwrap_or_default();
-            as_of(snapshot.at, out);
-            snapshot.into()
-        }
-    };
+    let (session, snapshot) = seen(&setup, out).await?;
     let open = open(&snapshot, args.agent.as_deref());
     if out.is_json() {
         out.document(&document(&snapshot, args.agent.as_deref()));

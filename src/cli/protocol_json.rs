@@ -43,6 +43,7 @@ pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
         "job": job.map(|job| job.id.to_string()),
         "attempt": attempt.id.to_string(),
         "trace": trace(snapshot, attempt),
+        "number": attempt.number,
         "messageId": attempt.message_id.as_ref().map(|id| id.text().line().into_string()),
         "attemptState": attempt.phase.as_str().replace(' ', "-"),
         "verdict": task.and_then(|task| task.verdict).map(Verdict::as_str),

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use super::args::Global;
 use super::output::{Failure, Printer, table};
 use super::reroute::{self, How};
-use super::session::{Session, Setup, stored};
-use super::task::as_of;
+use super::session::{Setup, seen};
 use crate::config::units;
 use crate::domain::job::Job;
 use crate::domain::job::plan::{JobPhase, Plan, WaitReason};
@@ -57,15 +56,7 @@ pub(super) async fn run(global: &Global, args: Queue, out: &mut Printer) -> Resu
     if let Some(QueueCommand::Retry(requeue)) = &args.act {
         return reroute::run(setup, How::Requeue(requeue), out).await;
     }
-    let session = Session::running(&setup).await?;
-    let snapshot = match &session {
-        Some(session) => session.handle.snapshot(),
-        None => {
-            let snapshot = stored(&setup)?.unwrap_or_default();
-            as_of(snapshot.at, out);
-            snapshot.into()
-        }
-    };
+    let (session, snapshot) = seen(&setup, out).await?;
     let (queued, dead) = (queued(&snapshot), dead_letters(&snapshot));
     if out.is_json() {
         let queue: Vec<_> = queued.iter().map(|(job, plan)| queued_json(&snapshot, job, plan)).collect();

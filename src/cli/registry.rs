@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::output::Failure;
-use super::session::{Setup, store_failure};
+use super::session::Setup;
+use super::stored::store_failure;
 use crate::config::secret::Secret;
 use crate::domain::cause::Cause;
 use crate::domain::text::Untrusted;

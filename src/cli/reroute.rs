@@ -14,12 +14,10 @@ use super::task_args::{Again, Race};
 use super::uncertain;
 use super::watched_task::WatchedTask;
 use crate::config::nearest;
-use crate::domain::agent::Health;
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::Phase;
 use crate::domain::job::carry::{Carry, CarryContext};
-use crate::domain::job::detail::Detail;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 
@@ -119,17 +117,7 @@ pub(super) async fn run(setup: Setup, how: How<'_>, out: &mut Printer) -> Result
             return Err(failure);
         }
     };
-    let mut watching = WatchedTask {
-        setup,
-        session,
-        job,
-        attempt: None,
-        login: Login::default(),
-        reference: None,
-        known: 0,
-        printed: 0,
-        detail: Detail::default(),
-    };
+    let mut watching = WatchedTask::new((setup, session), job, None, Login::default(), None);
     let until = how.timeout().map(|limit| Instant::now() + limit);
     let code = match watching.decided(until, false, out).await {
         Ok(()) => watching.finish(false, false, out).await,
@@ -192,10 +180,11 @@ fn newest(snapshot: &Snapshot, wanted: &str) -> Option<Newest> {
     let (_, attempt) = snapshot.attempts.iter().find(|(_, attempt)| attempt.id == named)?;
     let job = snapshot.job_of(attempt)?;
     let last = snapshot.attempts.get(job.current(|key| snapshot.attempts.get(key))?)?;
-    let down = snapshot.agents.get(last.agent).is_some_and(|agent| agent.health == Health::Down);
+    let agent = snapshot.agents.get(last.agent);
+    let is_cut_off = agent.is_some_and(|agent| last.is_cut_off(agent.health));
     let rows = job.attempts.iter().filter_map(|key| snapshot.attempts.get(*key));
     let alone = rows.filter(|row| row.is_live()).count() <= 1;
-    let may_run = alone && (last.phase == Phase::Uncertain || (down && last.is_out_of_sight()));
+    let may_run = alone && (last.phase == Phase::Uncertain || is_cut_off);
     Some(Newest { attempt: last.id, agent: last.agent, may_run })
 }
 

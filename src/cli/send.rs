@@ -16,7 +16,6 @@ use super::watched_task::WatchedTask;
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, TaskId};
 use crate::domain::intent::{self, Intent, Receipt};
 use crate::domain::job::Attempt;
-use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::limits;
 use crate::domain::route::Target;
@@ -70,17 +69,8 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
             return Err(failure);
         }
     };
-    let mut watching = WatchedTask {
-        setup,
-        session,
-        job,
-        attempt,
-        login: args.target.login.clone(),
-        reference: args.target.agent.clone(),
-        known: 0,
-        printed: 0,
-        detail: Detail::default(),
-    };
+    let (login, reference) = (args.target.login.clone(), args.target.agent.clone());
+    let mut watching = WatchedTask::new((setup, session), job, attempt, login, reference);
     let until = args.timeout.map(|limit| Instant::now() + limit);
     let result = if args.detach {
         watching.accepted(until, out).await
@@ -147,7 +137,7 @@ pub(super) async fn reach(setup: &Setup, target: &str, login: &Login) -> Result<
             return Ok((session, id.ok_or_else(|| Failure::internal("the agent has gone"))?));
         }
         AgentReference::Direct(reference) => {
-            let url = super::session::card_url(&reference)?;
+            let url = super::login::card_url(&reference)?;
             (Session::direct(setup, &reference, login)?, url)
         }
     };

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::args::{Global, Login, Serve};
+use super::login::card_url;
 use super::output::{Failure, Printer};
-use super::session::{Session, Setup, card_url};
+use super::session::{Session, Setup};
 use crate::shutdown;
 use crate::store::lock;
 

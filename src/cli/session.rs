@@ -1,33 +1,27 @@
 //! How a command reaches an engine: the running one, one of its own on the fleet's data, or one that
 //! keeps nothing.
 
-use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
-
 use super::args::{Global, Login};
-use super::output::Failure;
+use super::login::{apply_login, card_url, dialect};
+use super::output::{Failure, Printer};
 use super::preferences;
 use super::registry::PreparedRegistry;
-use crate::config::secret::SecretRef;
-use crate::config::{self, Config, Credentials, Fleet};
-use crate::domain::agent::card::Dialect;
+use super::stored::{as_of, store_failure, stored};
+use crate::config::{self, Config, Fleet};
 use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
 use crate::domain::audit::Surface;
-use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::fleet::source::SourceHealth;
 use crate::domain::id::AgentKey;
 use crate::domain::input::Rules;
 use crate::domain::intent::{Intent, Receipt};
-use crate::domain::metrics::{Block, MadeUp, Minute, MinuteRange};
+use crate::domain::metrics::MadeUp;
 use crate::domain::shell_words::quoted;
-use crate::domain::state::State;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
-use crate::domain::time::At;
 use crate::engine::credentials::CredentialBook;
 use crate::engine::discovery::{self, Discover};
 use crate::engine::handle::remote::{self, JoinError};
@@ -37,7 +31,6 @@ use crate::engine::{Engine, Handle, Options};
 use crate::serve::registry::Serving;
 use crate::serve::socket::{self, Listening};
 use crate::store::lock::{self, Lock};
-use crate::store::{Reader, StoreError};
 
 /// The time a permanent engine waits for a temporary one to hand over.
 const HAND_OVER: Duration = Duration::from_secs(15);
@@ -390,13 +383,13 @@ impl Session {
         })
     }
 
-    /// An engine on agents that are given, with its data in a folder: the demo's.
+    /// An engine on the agents of a demo, with its data in a folder.
     ///
     /// # Errors
     /// The folder cannot be used.
     pub fn on_fleet(
         setup: &Setup,
-        specs: Vec<AgentSpec>,
+        fleet: &crate::demo::Fleet,
         seed: u64,
         made_up: MadeUp,
     ) -> Result<Self, Failure> {
@@ -405,8 +398,12 @@ impl Session {
             return Err(Failure::internal("another quarterdeck uses this data folder")
                 .hint("name another one with --data-dir"));
         };
-        let access = CredentialBook::default();
-        Self::run(setup, specs, Vec::new(), access, true, false, Some((seed, made_up)), lock)
+        let (specs, access) = (fleet.specs(), CredentialBook::default());
+        let session = Self::run(setup, specs, Vec::new(), access, true, false, Some((seed, made_up)), lock)?;
+        if let Some(own) = &session.own {
+            own.engine.owns_demo(fleet.drill_token().clone());
+        }
+        Ok(session)
     }
 
     /// A handle of the engine itself, if it runs in this process: what the demo does is not done by the operator.
@@ -511,7 +508,7 @@ pub async fn resolve_reference(setup: &Setup, reference: &str) -> Result<AgentRe
             return Ok(AgentReference::Running(session, key));
         }
         known.extend(listed().map(|(_, agent)| agent.name.line().into_string()));
-    } else if let Some(stored) = stored(setup)? {
+    } else if let Some(stored) = stored(&setup.dir)? {
         let named = |(_, agent): &(AgentKey, &Agent)| agent.listed && agent.name.raw() == reference;
         if stored.agents.iter().any(|entry| named(&entry)) {
             return Ok(AgentReference::Fleet(reference.to_owned()));
@@ -535,40 +532,18 @@ pub fn find_agent<'s>(snapshot: &'s Snapshot, reference: &str) -> Option<(AgentK
     by_name.or_else(|| listed().find(|(_, agent)| normalise_url(&agent.spec.url) == url))
 }
 
-/// Reads the stored state without an engine, as of its last commit.
+/// The fleet as the running engine sees it, or else as the journal has it, which is said with its age.
 ///
 /// # Errors
-/// The journal cannot be read.
-pub fn stored(setup: &Setup) -> Result<Option<Snapshot>, Failure> {
-    let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
-    let Some(reader) = reader else { return Ok(None) };
-    let loaded = reader.load().map_err(|error| store_failure(&error))?;
-    let mut snapshot = Snapshot::starting(loaded.alive.unwrap_or(At::ZERO));
-    let state = State::restore(loaded.rows, RandomState::new().hash_one(setup.dir.as_os_str()));
-    let at = snapshot.at;
-    snapshot.publish(&state, at, Vec::new());
-    Ok(Some(snapshot))
-}
-
-/// Facts of an owner as the journal holds them, without an engine.
-///
-/// # Errors
-/// The journal cannot be read.
-pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<JournalEntry>, Failure> {
-    let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
-    let facts = reader.map(|reader| reader.facts(owner, limit)).transpose();
-    Ok(facts.map_err(|error| store_failure(&error))?.unwrap_or_default())
-}
-
-/// Reads stored metrics without an engine.
-///
-/// # Errors
-/// The journal cannot be read.
-pub fn stored_metrics(setup: &Setup, range: MinuteRange) -> Result<Vec<(Minute, Arc<Block>)>, Failure> {
-    let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
-    let blocks = reader.map(|reader| reader.metrics(range)).transpose();
-    let blocks = blocks.map_err(|error| store_failure(&error))?.unwrap_or_default();
-    Ok(blocks.into_iter().map(|(minute, block)| (minute, Arc::new(block))).collect())
+/// The engine cannot be joined, or the journal cannot be read.
+pub async fn seen(setup: &Setup, out: &mut Printer) -> Result<(Option<Session>, Arc<Snapshot>), Failure> {
+    if let Some(session) = Session::running(setup).await? {
+        let snapshot = session.handle.snapshot();
+        return Ok((Some(session), snapshot));
+    }
+    let snapshot = stored(&setup.dir)?.unwrap_or_default();
+    as_of(snapshot.at, out);
+    Ok((None, snapshot.into()))
 }
 
 /// Waits until the health of every requested agent is known or the time has passed; for all agents, also until each
@@ -587,109 +562,4 @@ pub async fn probed(handle: &Handle, keys: Option<&[AgentKey]>, limit: Duration)
                 .all(|(_, agent)| !matches!(agent.health, Health::Unknown | Health::Stale))
     });
     matches!(tokio::time::timeout(limit, settled).await, Ok(Ok(_)))
-}
-
-/// A trouble with the data folder.
-pub fn store_failure(error: &StoreError) -> Failure {
-    Failure::new(1, "QUARTERDECK_ERR_STORE", error.to_string())
-}
-
-fn dialect(login: &Login) -> Result<Option<Dialect>, Failure> {
-    match &login.a2a_version {
-        None => Ok(None),
-        Some(version) => Dialect::from_version(version)
-            .map(Some)
-            .ok_or_else(|| Failure::usage(format!("A2A {version} is not spoken")).hint("1.0 and 0.3 are")),
-    }
-}
-
-/// A reference as a URL; a card's file becomes a file URL.
-pub fn card_url(reference: &str) -> Result<String, Failure> {
-    if let Some(path) = reference.strip_prefix("file://") {
-        return file_url(Path::new(path));
-    }
-    if !reference.contains("://") && Path::new(reference).is_file() {
-        return file_url(Path::new(reference));
-    }
-    if is_no_card(reference) {
-        return Err(Failure::usage(format!(
-            "{reference:?} is no regular file, so that no card is read from it"
-        ))
-        .hint("name a card's file, or a URL with its scheme"));
-    }
-    match crate::net::credentials::parse_url(reference) {
-        Some(_) => Ok(reference.to_owned()),
-        None => Err(Failure::usage(format!("{reference:?} is neither a URL nor a file"))),
-    }
-}
-
-/// True for a path that exists and cannot hold a card: a pipe, a device, a socket, or a folder.
-fn is_no_card(reference: &str) -> bool {
-    let is_path = reference.starts_with(['/', '.']);
-    let kind = std::fs::metadata(reference).ok().filter(|_| !reference.contains("://"));
-    kind.is_some_and(|kind| !kind.is_file() && (is_path || !kind.is_dir()))
-}
-
-fn file_url(path: &Path) -> Result<String, Failure> {
-    let read = std::fs::canonicalize(path).and_then(|path| crate::net::card_file::read(&path).map(|_| path));
-    let path = read.map_err(|error| {
-        Failure::new(3, "A2ACLI_ERR_CARD_NOT_FOUND", format!("no card in {}: {error}", path.display()))
-            .hint("name the file of a card, as JSON of at most 4 MiB")
-    })?;
-    Ok(format!("file://{}", path.display()))
-}
-
-/// Applies the command line's credentials to the URLs that it names.
-fn apply_login(access: &mut CredentialBook, login: &Login, urls: &[String]) -> Result<(), Failure> {
-    let read = |flag: &str, variable: &str, text: &Option<String>| {
-        let text = text.as_ref()?;
-        let Ok(secret) = text.parse::<SecretRef>();
-        let from_environment = std::env::var(variable).is_ok_and(|value| value == *text);
-        if secret.is_literal() && !from_environment {
-            super::warn_once(&format!(
-                "{flag} holds the secret itself, where other users may see it; env:NAME, file:PATH or cmd:COMMAND do not"
-            ));
-        }
-        Some(match secret.length_fault() {
-            Some(fault) => Err(Failure::usage(format!("{flag}: {} {fault}", secret.shown()))),
-            None => Ok(secret),
-        })
-    };
-    let bearer = read("--bearer", "A2ACLI_BEARER", &login.bearer).transpose()?;
-    let api_key = read("--api-key", "A2ACLI_API_KEY", &login.api_key).transpose()?;
-    if bearer.is_some() || api_key.is_some() {
-        let credentials = Credentials { bearer, ..Credentials::default() };
-        for url in urls {
-            access.add_credentials(url, &credential_origin(url), &credentials, api_key.clone());
-        }
-    }
-    for parameter in &login.svc_param {
-        let (name, value) = parameter
-            .split_once(':')
-            .ok_or_else(|| Failure::usage(format!("--svc-param {parameter:?} is not KEY:VALUE")))?;
-        let name = HeaderName::try_from(name.trim())
-            .map_err(|_| Failure::usage(format!("--svc-param: {name:?} is no header name")))?;
-        let mut value = HeaderValue::try_from(value.trim())
-            .map_err(|_| Failure::usage(format!("--svc-param {name}: its value fits into no header")))?;
-        // It may contain a credential and is never shown.
-        value.set_sensitive(true);
-        access.add_parameter(name, value);
-    }
-    if let Some(ca) = &login.ca {
-        access.set_ca(ca.clone());
-    }
-    if login.insecure {
-        super::warn_once("--insecure: certificates are not verified; anybody may be listening");
-        access.set_insecure();
-    }
-    Ok(())
-}
-
-/// Credentials for a card's file go to where its own interface is.
-fn credential_origin(url: &str) -> String {
-    let Some(path) = url.strip_prefix("file://") else { return url.to_owned() };
-    let card = crate::net::card_file::read(Path::new(path)).ok();
-    let card = card.and_then(|text| crate::protocol::card::decode(&text).ok());
-    let offer = card.and_then(|card| card.offers.first().map(|offer| offer.url.raw().to_owned()));
-    offer.unwrap_or_else(|| url.to_owned())
 }

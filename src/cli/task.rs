@@ -10,7 +10,7 @@ use super::args::{Global, OptionalTarget, Task as Args};
 use super::output::{Failure, Printer, table};
 use super::reroute::{self, How};
 use super::send::{find_task, reach};
-use super::session::{Session, Setup, probed, stored};
+use super::session::{Session, Setup, probed, seen};
 use super::watched_task::WatchedTask;
 use super::{cancel, protocol_json, uncertain};
 use crate::domain::cause::Cause;
@@ -184,7 +184,7 @@ fn print_read(
     let ours = match known {
         Some(attempt) => protocol_json::ours(snapshot, attempt),
         None => json!({
-            "agent": name, "job": null, "attempt": null, "trace": null, "messageId": null, "attemptState": "accepted",
+            "agent": name, "job": null, "attempt": null, "number": null, "trace": null, "messageId": null, "attemptState": "accepted",
             "verdict": null, "agentSays": null, "cancel": null,
         }),
     };
@@ -311,14 +311,10 @@ async fn list(
             }
             (snapshot, Some(session), Some(agent))
         }
-        None => match Session::running(&setup).await? {
-            Some(session) => (session.handle.snapshot(), Some(session), None),
-            None => {
-                let snapshot = stored(&setup)?.unwrap_or_default();
-                as_of(snapshot.at, out);
-                (snapshot.into(), None, None)
-            }
-        },
+        None => {
+            let (session, snapshot) = seen(&setup, out).await?;
+            (snapshot, session, None)
+        }
     };
     let state = state.map(normal_state).transpose()?;
     let fits = |attempt: &&Attempt| {
@@ -393,15 +389,6 @@ fn row(snapshot: &Snapshot, attempt: &Attempt) -> Vec<String> {
     vec![id, state, agent, timestamp::format_at(attempt.since().at), title.unwrap_or_else(|| "–".to_owned())]
 }
 
-/// Prints that nothing is watched now.
-pub(super) fn as_of(at: At, out: &mut Printer) {
-    if at == At::ZERO {
-        out.warn("nothing is known yet: no engine runs, and none has run");
-    } else {
-        out.warn(format!("as of {}: no engine runs now", timestamp::format_at(at)));
-    }
-}
-
 /// A state as 1.0 writes it, from how people write it.
 pub(super) fn normal_state(word: &str) -> Result<String, Failure> {
     let word = word.to_ascii_uppercase().replace(['-', ' '], "_");
@@ -456,17 +443,8 @@ pub(super) async fn adopt(
     let receipt = session.handle.submit(Intent::Adopt { agent, task }).await;
     match receipt {
         Ok(Receipt::Taken { job, attempt }) => {
-            let mut watching = WatchedTask {
-                setup,
-                session,
-                job,
-                attempt,
-                login: target.login.clone(),
-                reference: target.agent.clone(),
-                known: 0,
-                printed: 0,
-                detail: Detail::default(),
-            };
+            let (login, reference) = (target.login.clone(), target.agent.clone());
+            let mut watching = WatchedTask::new((setup, session), job, attempt, login, reference);
             let until = Instant::now() + FIND;
             watching
                 .wait(Some(until), false, out, |attempt| {

@@ -12,7 +12,6 @@ use super::watched_task::WatchedTask;
 use crate::domain::id::AttemptKey;
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::Attempt;
-use crate::domain::job::detail::Detail;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 
@@ -73,10 +72,7 @@ pub(super) async fn resend(
             return Err(Failure::from_refusal(&refusal));
         }
     };
-    let login = Login::default();
-    let (known, printed, detail) = (0, 0, Detail::default());
-    let mut watching =
-        WatchedTask { setup, session, job, attempt, login, reference: None, known, printed, detail };
+    let mut watching = WatchedTask::new((setup, session), job, attempt, Login::default(), None);
     let code = match watching.decided(until, false, out).await {
         Ok(()) => watching.finish(false, false, out).await,
         Err(failure) => Err(failure),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::args::Login;
 use super::output::{Failure, Printer};
 use super::protocol_json;
+use super::race::{Due, Race};
 use super::session::{Session, Setup};
 use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AttemptId, AttemptKey, JobId, TaskId};
@@ -20,6 +21,7 @@ use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState, Verdi
 use crate::domain::job::{Attempt, Job, Origin, Phase};
 use crate::domain::shell_words::{flag, positional, quoted};
 use crate::domain::state::snapshot::Snapshot;
+use crate::domain::time::At;
 use crate::engine::handle::wire::Tasks;
 use crate::engine::{Answer, Query, QueryError};
 use crate::shutdown::{self, Reason};
@@ -39,9 +41,23 @@ pub(super) struct WatchedTask {
     /// Facts that were printed.
     pub printed: u64,
     pub detail: Detail,
+    /// The attempts of the job that run beside each other.
+    race: Race,
 }
 
 impl WatchedTask {
+    /// A job of which nothing has been read yet.
+    pub fn new(
+        (setup, session): (Setup, Session),
+        job: JobId,
+        attempt: Option<AttemptId>,
+        login: Login,
+        reference: Option<String>,
+    ) -> Self {
+        let (detail, race) = (Detail::default(), Race::default());
+        Self { setup, session, job, attempt, login, reference, known: 0, printed: 0, detail, race }
+    }
+
     fn find(&self, snapshot: &Snapshot) -> Option<(AttemptKey, Attempt)> {
         let key = match self.attempt {
             Some(id) => snapshot.attempts.iter().find(|(_, attempt)| attempt.id == id).map(|(key, _)| key),
@@ -137,6 +153,7 @@ impl WatchedTask {
                 Err(error) => return Err(Failure::internal(format!("the job cannot be followed: {error}"))),
             };
             self.printed = self.printed.min(follow.until);
+            self.race.forget_after(self.printed);
             for fact in std::mem::take(&mut follow.facts) {
                 self.take(&fact, stream, out);
             }
@@ -147,6 +164,10 @@ impl WatchedTask {
                 let snapshot = snapshots.borrow_and_update().clone();
                 // Facts and rows arrive separately: wait for both.
                 if self.has_come(&snapshot, &over) {
+                    if let Some(attempt) = self.attempt_id() {
+                        let due = self.race.decide(attempt);
+                        self.print_due(due, out);
+                    }
                     break true;
                 }
                 tokio::select! {
@@ -162,7 +183,7 @@ impl WatchedTask {
                     changed = snapshots.changed() => if changed.is_err() { break false },
                     () = self.session.handed_over() => break false,
                     _ = tick.tick() => {
-                        if !stream && let Some(words) = self.progress(&snapshot, begun.elapsed()) {
+                        if (!stream || self.race.is_on()) && let Some(words) = self.progress(&snapshot, begun.elapsed()) {
                             out.progress(words);
                         }
                     }
@@ -178,8 +199,14 @@ impl WatchedTask {
     }
 
     fn progress(&self, snapshot: &Snapshot, waited: Duration) -> Option<String> {
-        let job = self.job_in(snapshot);
-        let waiting = job.and_then(|job| job.plan.as_ref()?.waiting).filter(|_| self.attempt.is_none());
+        let job = self.job_in(snapshot).filter(|_| self.attempt.is_none());
+        let round = job.map_or(&[][..], Job::round).iter().filter_map(|key| snapshot.attempts.get(*key));
+        let live: Vec<_> = round.filter(|row| row.is_live()).collect();
+        if live.len() > 1 {
+            let each = live.iter().map(|row| format!("attempt {} {}", row.number, beside(row, snapshot.at)));
+            return Some(each.collect::<Vec<_>>().join(" · "));
+        }
+        let waiting = job.and_then(|job| job.plan.as_ref()?.waiting);
         match (waiting, self.find(snapshot)) {
             (Some(waiting), _) => {
                 Some(format!("queued {}s: waits for {}", waited.as_secs(), waiting.why.in_words()))
@@ -259,12 +286,59 @@ impl WatchedTask {
         self.detail.apply(fact);
         let is_news = fact.seq > self.printed;
         self.printed = self.printed.max(fact.seq);
-        if stream
-            && is_news
-            && fact.fact.of_attempt().is_none_or(|(of, _)| self.attempt.is_none_or(|id| id == of))
-        {
-            self.print_event(fact, out);
+        if !stream || !is_news {
+            return;
         }
+        let due = self.race.take(fact);
+        match self.attempt {
+            // An answer is about its own attempt alone.
+            Some(id) => {
+                if fact.fact.of_attempt().is_none_or(|(of, _)| id == of) {
+                    self.print_event(fact, out);
+                }
+            }
+            None if out.is_json() => self.print_event(fact, out),
+            None if due.facts.is_empty() => self.tell(fact, &due, out),
+            None => self.print_due(due, out),
+        }
+    }
+
+    /// Prints what is due, and whose it is if attempts ran beside each other.
+    fn print_due(&self, due: Due, out: &mut Printer) {
+        if out.is_json() {
+            return;
+        }
+        if let Some(name) = due.of.and_then(|of| self.name_of(of)) {
+            let how = if due.goes_on { "goes on" } else { "follows" };
+            out.aside(format!("{name} is the result: its output {how}"));
+        }
+        for fact in due.facts {
+            self.print_event(&fact, out);
+        }
+    }
+
+    /// Tells how an attempt is doing whose output is held.
+    fn tell(&self, fact: &JournalEntry, due: &Due, out: &mut Printer) {
+        let Some(name) = due.of.and_then(|of| self.name_of(of)) else { return };
+        let news = match fact.fact.of_attempt().map(|(_, fact)| fact) {
+            Some(AttemptFact::Planned { .. }) => {
+                "runs beside it: their output is printed once one of them has completed".to_owned()
+            }
+            Some(AttemptFact::Moved { phase, .. }) => phase.as_str().to_owned(),
+            Some(AttemptFact::TaskSeen { state, .. } | AttemptFact::StateSeen { state, .. }) => state.word(),
+            Some(AttemptFact::MessageSeen { message, status: true }) => message.headline(400).to_string(),
+            _ => return,
+        };
+        out.aside(format!("{name}: {news}"));
+    }
+
+    /// An attempt by its number and its agent.
+    fn name_of(&self, of: AttemptId) -> Option<String> {
+        let (number, agent) = self.race.number(of)?;
+        let snapshot = self.session.handle.snapshot();
+        let agent = snapshot.agents.iter().find(|(_, row)| row.id == agent);
+        let agent = agent.map(|(_, row)| row.name.line().into_string()).unwrap_or_default();
+        Some(format!("attempt {number} at {agent}"))
     }
 
     fn print_event(&self, fact: &JournalEntry, out: &mut Printer) {
@@ -313,6 +387,13 @@ impl WatchedTask {
             for whole in ["task", "message"] {
                 if let (Some(whole), Some(attempt)) = (value.get_mut(whole), row) {
                     *whole = protocol_json::with_ours(whole.take(), protocol_json::ours(&snapshot, attempt));
+                }
+            }
+            let number = of.and_then(|of| Some((of, self.race.number(of)?.0)));
+            for update in ["statusUpdate", "artifactUpdate"] {
+                if let (Some(update), Some((of, number))) = (value.get_mut(update), number) {
+                    let ours = json!({ "attempt": of.to_string(), "number": number });
+                    *update = protocol_json::with_ours(update.take(), ours);
                 }
             }
             return out.line(&value);
@@ -528,6 +609,13 @@ impl WatchedTask {
             Err(error) => Err(Failure::internal(error.to_string())),
         }
     }
+}
+
+/// How an attempt is doing that runs beside others.
+fn beside(attempt: &Attempt, now: At) -> String {
+    let bytes = attempt.task.as_ref().map_or(0, |task| task.bytes);
+    let output = if bytes == 0 { String::new() } else { format!(", {bytes} bytes") };
+    format!("{}{output}", progress(attempt, now.since(attempt.created)))
 }
 
 fn progress(attempt: &Attempt, waited: Duration) -> String {

@@ -43,8 +43,15 @@ pub(super) struct Agent {
     pub endless: AtomicU32,
     condition: Mutex<Condition>,
     outgoing: mpsc::Sender<Outgoing>,
-    /// Where it asks for its own death, by its name.
-    deaths: mpsc::Sender<(String, Duration)>,
+    deaths: Deaths,
+}
+
+/// Where an agent asks for its own death, by its name, and what somebody has to know who wants it dead.
+#[derive(Clone, Debug)]
+pub(super) struct Deaths {
+    /// Chosen at each start of the demo, and known to its own engine alone.
+    pub token: http::HeaderValue,
+    pub sender: mpsc::Sender<(String, Duration)>,
 }
 
 /// A message that one embedded agent, or the built-in caller, sends to another agent.
@@ -66,7 +73,7 @@ impl Agent {
         seed: u64,
         clock: Arc<Clock>,
         outgoing: mpsc::Sender<Outgoing>,
-        deaths: mpsc::Sender<(String, Duration)>,
+        deaths: Deaths,
     ) -> Self {
         let seed = seed ^ text_hash(&part.name);
         let (starts, endless) = (AtomicU32::new(1), AtomicU32::new(0));
@@ -98,7 +105,14 @@ impl Agent {
 
     /// It dies for a while, once this was answered; false if too many agents are dying already.
     pub fn die(&self, time: Duration) -> bool {
-        self.deaths.try_send((self.part.name.clone(), time)).is_ok()
+        self.deaths.sender.try_send((self.part.name.clone(), time)).is_ok()
+    }
+
+    /// True if these headers are of the engine that owns the demo: a page in a browser says where it comes from, and no
+    /// other process knows the token.
+    pub fn is_asked_by_its_engine(&self, headers: &http::HeaderMap) -> bool {
+        headers.get("quarterdeck-drill") == Some(&self.deaths.token)
+            && !headers.contains_key(http::header::ORIGIN)
     }
 
     /// What the story has changed about it.

@@ -1,6 +1,7 @@
 //! All embedded agents together: started, killed, brought back.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::agent::{Agent, Outgoing};
+use super::agent::{Agent, Deaths, Outgoing};
 use super::condition::Condition;
 use super::fault::Fault;
 use super::folder::Folder;
@@ -38,6 +39,7 @@ pub struct Fleet {
     outgoing: tokio::sync::mpsc::Sender<Outgoing>,
     delivery: AbortHandle,
     drills: AbortHandle,
+    drill_token: http::HeaderValue,
     /// Where it is kept; `None` if it is not.
     folder: Option<Arc<Folder>>,
     clock: Arc<Clock>,
@@ -113,6 +115,15 @@ async fn drill(mut dying: tokio::sync::mpsc::Receiver<(String, Duration)>, agent
     }
 }
 
+/// Something that nobody can guess, from the keys that the system gives every hash map.
+fn random_token() -> http::HeaderValue {
+    let random = || RandomState::new().hash_one(0u8);
+    let text = format!("{:016x}{:016x}", random(), random());
+    let mut token = http::HeaderValue::from_str(&text).unwrap_or(http::HeaderValue::from_static(""));
+    token.set_sensitive(true);
+    token
+}
+
 /// One agent, as the headless demo lists it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listed {
@@ -157,7 +168,8 @@ impl Fleet {
         }
         let progress = folder.as_ref().map(|folder| folder.progress()).unwrap_or_default();
         let (sender, messages) = tokio::sync::mpsc::channel(OUTGOING);
-        let (deaths, dying) = tokio::sync::mpsc::channel(DYING);
+        let (sender_of_deaths, dying) = tokio::sync::mpsc::channel(DYING);
+        let deaths = Deaths { token: random_token(), sender: sender_of_deaths };
         let faulty = scenario.agents.len() * usize::try_from(faults.min(100)).unwrap_or(0) / 100;
         let mut agents = Vec::with_capacity(scenario.agents.len());
         let (mut ports, mut moved) = (BTreeMap::new(), Vec::new());
@@ -204,7 +216,13 @@ impl Fleet {
         let agents: Arc<[Running]> = agents.into();
         let drills = tokio::spawn(drill(dying, agents.clone())).abort_handle();
         let began = PeerTime::from_micros(if folder.is_some() { progress.began } else { now });
-        Ok(Self { agents, outgoing: sender, delivery, drills, folder, clock, began, moved })
+        let drill_token = deaths.token;
+        Ok(Self { agents, outgoing: sender, delivery, drills, drill_token, folder, clock, began, moved })
+    }
+
+    /// What an engine has to say so that agents die for its drills.
+    pub fn drill_token(&self) -> &http::HeaderValue {
+        &self.drill_token
     }
 
     /// Gives every agent some tasks that ended within the last day before the demo was first started.

@@ -122,8 +122,10 @@ async fn handle(
         }
         ("GET", "/demo/received") => document(StatusCode::OK, "application/json", agent.received()),
         ("GET", "/demo/ran") => document(StatusCode::OK, "application/json", agent.ran()),
-        // A page in a browser cannot send this header to another origin without asking first.
-        ("POST", "/demo/die") if head.headers.contains_key("quarterdeck-drill") => die(&agent, body).await,
+        ("POST", "/demo/die") if agent.is_asked_by_its_engine(&head.headers) => die(&agent, body).await,
+        ("POST", "/demo/die") => {
+            document(StatusCode::FORBIDDEN, "text/plain", "only the engine of this demo may ask that".into())
+        }
         ("POST", "/") => match Limited::new(body, LARGEST).collect().await {
             Ok(body) => {
                 let body = body.to_bytes();

@@ -7,7 +7,7 @@ use crate::domain::decide;
 use crate::domain::decide::live::Live;
 pub use crate::domain::decide::turn::Out;
 use crate::domain::decide::turn::{Touched, Turn};
-use crate::domain::decide::unattended;
+use crate::domain::decide::{timers, unattended};
 use crate::domain::id::{AgentKey, AttemptKey, CallId, Rng};
 use crate::domain::input::{Input, Rules};
 use crate::domain::intent::Send;
@@ -135,6 +135,12 @@ impl Core {
     /// every attempt.
     pub fn unattended(&self) -> Vec<(AttemptKey, &'static str)> {
         unattended::find(&self.state, &self.live)
+    }
+
+    /// Timers that the rows imply at this time and that are not set. Any entry is a fault of the core. Scans every row.
+    pub fn missing_timers(&self, at: At) -> Vec<String> {
+        let missing = timers::missing(&self.state, &self.live, at);
+        missing.into_iter().map(|timer| format!("{timer:?}")).collect()
     }
 
     /// The rules of routing, as last loaded.

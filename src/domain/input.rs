@@ -13,6 +13,7 @@ use crate::domain::id::{CallId, JobId};
 use crate::domain::intent::Intent;
 use crate::domain::job::carry::Carried;
 use crate::domain::job::message::Message;
+use crate::domain::limits;
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::thresholds::ProblemThresholds;
 use crate::domain::problem::{NotificationEvent, Severity};
@@ -163,6 +164,8 @@ pub struct Rules {
     pub minimum_versions: Vec<Minimum>,
     /// The rules of routing.
     pub routes: Arc<route::Rules>,
+    /// Jobs that may wait in the queue; a further one is refused.
+    pub queued_jobs: usize,
     /// The operator's name, used as caller of our own jobs.
     pub operator: Arc<str>,
 }
@@ -186,6 +189,7 @@ impl Default for Rules {
             objectives: Vec::new(),
             minimum_versions: Vec::new(),
             routes: Arc::default(),
+            queued_jobs: limits::QUEUED_JOBS,
             operator: Arc::from("operator"),
         }
     }

@@ -457,6 +457,8 @@ pub enum Refusal {
     Unknown(Untrusted),
     /// The current state does not allow it; the text is the reason.
     NotNow(Untrusted),
+    /// The same, and this can be done instead.
+    Instead(Untrusted, Remedy),
     /// It could not be started.
     Cause(Arc<Cause>),
     /// The engine has stopped; nothing was started.
@@ -465,12 +467,72 @@ pub enum Refusal {
     Unanswered,
 }
 
+/// What can be done instead of an act that was refused. Each surface names its own command or key for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Remedy {
+    /// Try the job again.
+    Retry,
+    /// Move the task.
+    Reroute,
+    /// Take the attempt as lost, and then try the job again elsewhere.
+    PresumeLost,
+    /// Name the agent.
+    NameAgent,
+    /// Look at what waits, and for what.
+    LookAtQueue,
+    /// Let the router explain itself, by the rules of a route if the message asked for one.
+    Explain(Option<Arc<str>>),
+    /// Look at the shifts.
+    LookAtShifts,
+    /// Give the breaker back to the engine.
+    ReleaseBreaker,
+    /// Close the breaker.
+    CloseBreaker,
+    /// Put the agent back in service.
+    Resume,
+}
+
+impl Remedy {
+    /// The word in JSON.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Reroute => "reroute",
+            Self::PresumeLost => "presume-lost",
+            Self::NameAgent => "name-agent",
+            Self::LookAtQueue => "look-at-queue",
+            Self::Explain(_) => "explain",
+            Self::LookAtShifts => "look-at-shifts",
+            Self::ReleaseBreaker => "release-breaker",
+            Self::CloseBreaker => "close-breaker",
+            Self::Resume => "resume",
+        }
+    }
+
+    /// The remedy of a word, with the route that it may name.
+    pub fn of(word: &str, route: Option<Arc<str>>) -> Option<Self> {
+        let all = [
+            Self::Retry,
+            Self::Reroute,
+            Self::PresumeLost,
+            Self::NameAgent,
+            Self::LookAtQueue,
+            Self::Explain(route),
+            Self::LookAtShifts,
+            Self::ReleaseBreaker,
+            Self::CloseBreaker,
+            Self::Resume,
+        ];
+        all.into_iter().find(|remedy| remedy.as_str() == word)
+    }
+}
+
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::ReadOnly => f.write_str("--read-only was given, so nothing is changed from here"),
             Self::Unknown(what) => write!(f, "there is no {what}"),
-            Self::NotNow(why) => write!(f, "{why}"),
+            Self::NotNow(why) | Self::Instead(why, _) => write!(f, "{why}"),
             Self::Cause(cause) => cause.fmt(f),
             Self::Busy => f.write_str("the engine has stopped; try again"),
             Self::Unanswered => f.write_str("the engine ended before it answered and may have accepted this"),

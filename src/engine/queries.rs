@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::follower::Follower;
-use super::handle::{Answer, Follow, Query, QueryError};
+use super::handle::{Answer, Follow, JobRows, Query, QueryError};
 use super::rehearsals::Rehearsed;
 use super::run::Runner;
 use super::{effects, message_fields};
@@ -15,6 +15,7 @@ use crate::domain::fact::{Fact, JobFact, JournalEntry, Owner};
 use crate::domain::id::{AgentId, JobId, TaskId};
 use crate::domain::job::carry::{Carried, compose};
 use crate::domain::job::message::{Json, Message};
+use crate::domain::job::{Attempt, Job};
 use crate::domain::metrics::{Block, Minute, MinuteRange};
 use crate::domain::problem::shared_attributes::Attribute;
 use crate::domain::text::Untrusted;
@@ -43,6 +44,9 @@ impl Runner {
                 });
             }
             Query::Metrics(range) => self.on_metrics(range, reply),
+            Query::Job(job) => {
+                let _the_surface_has_gone = reply.send(Ok(Answer::Job(self.rows_of(job).map(Box::new))));
+            }
             Query::Fields { jobs } => {
                 let pending: Vec<(JobId, Vec<JournalEntry>)> =
                     jobs.iter().take(FIELDS_OF).map(|job| (*job, self.pending(Owner::Job(*job)))).collect();
@@ -76,6 +80,19 @@ impl Runner {
                 });
             }
         }
+    }
+
+    /// The rows of a job, without its message and without what was recorded of its tasks.
+    fn rows_of(&self, job: JobId) -> Option<JobRows> {
+        let state = self.core.state();
+        let key = state.job_key(job)?;
+        let job = Job { message: None, ..state.jobs().get(key)?.clone() };
+        let attempts = job.attempts.iter().filter_map(|key| {
+            let attempt = Attempt { progress: None, ..state.attempt(*key)?.clone() };
+            Some((*key, state.agent(attempt.agent)?.id, attempt))
+        });
+        let attempts = attempts.collect();
+        Some(JobRows { key, job, attempts })
     }
 
     /// Reads the audit; an engine without a journal has none.

@@ -23,8 +23,8 @@ use crate::store::Reader;
 
 /// The provider in the cards of the demo's agents: others are never asked to die.
 const DEMO: &str = "Quarterdeck demo";
-/// No page in a browser can send it without being asked first, which the demo does not answer.
-const HEADERS: &[(&str, &str)] = &[("quarterdeck-drill", "1")];
+/// The header in which they are told that their own engine asks.
+const TOKEN: http::HeaderName = http::HeaderName::from_static("quarterdeck-drill");
 /// A demo agent stays dead for so long at most.
 const LONGEST: Duration = Duration::from_secs(600);
 /// The answer of a demo agent that is about to die.
@@ -78,8 +78,9 @@ impl Runner {
             let is_local = ["http://127.0.0.1:", "http://[::1]:"].iter().any(|local| url.starts_with(local));
             (is_demo && is_local).then_some((key, url))
         };
-        let Some(targets) = agents.iter().map(target).collect::<Option<Vec<_>>>() else {
-            let why = "not all of them are agents of a demo fleet, so none is killed";
+        let targets = agents.iter().map(target).collect::<Option<Vec<_>>>();
+        let (Some(targets), Some(token)) = (targets, self.drill_token.get().cloned()) else {
+            let why = "not all of them are agents of a demo that this engine owns, so none is killed";
             let cause = Cause::Unsupported(why.into());
             let _the_surface_has_gone = reply.send(Err(QueryError::Failed(Arc::new(cause))));
             return;
@@ -88,7 +89,7 @@ impl Runner {
         tokio::spawn(async move {
             let mut answer = Ok(Answer::Killed);
             for (key, url) in targets {
-                if let Err(why) = die(&net, key, &url, time.min(LONGEST)).await {
+                if let Err(why) = die(&net, (key, &url), &token, time.min(LONGEST)).await {
                     answer = Err(QueryError::Failed(Arc::new(why.cause)));
                 }
             }
@@ -132,11 +133,16 @@ fn message_of(facts: &[JournalEntry]) -> Option<Arc<Message>> {
     })
 }
 
-async fn die(net: &crate::net::Net, key: AgentKey, url: &str, time: Duration) -> Result<(), Failure> {
-    let access = Access::open(url);
+async fn die(
+    net: &crate::net::Net,
+    (key, url): (AgentKey, &str),
+    token: &http::HeaderValue,
+    time: Duration,
+) -> Result<(), Failure> {
+    let access = Access { parameters: vec![(TOKEN, token.clone())], ..Access::open(url) };
     let line = net.tap().line(key, 0, Method::Notify, None);
     let to = format!("{}/demo/die", url.trim_end_matches('/')).into();
     let body = format!("{{\"seconds\":{}}}", time.as_secs().max(1));
-    let call = RpcCall { url: &to, headers: HEADERS, trace: None, body };
+    let call = RpcCall { url: &to, headers: &[], trace: None, body };
     net.call(&access, &line, call, ConnectionUse::Dedicated, ANSWERS).await.map(|_| ())
 }

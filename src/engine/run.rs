@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -105,6 +105,8 @@ pub(super) struct Runner {
     pub(super) publisher: Publisher,
     /// Reads files of rules.
     pub(super) rules: RulesSource,
+    /// What the agents of the demo that this engine owns are told when they are to die; none if it owns none.
+    pub(super) drill_token: Arc<OnceLock<http::HeaderValue>>,
     /// The last time the machine delayed the loop, as long as the core considers the machine busy.
     busy: Option<Instant>,
     /// The current period in which the journal cannot be written; `None` while it can.
@@ -187,6 +189,7 @@ impl Runner {
             reader: reader.map(|reader| Arc::new(std::sync::Mutex::new(reader))),
             publisher,
             rules: RulesSource::default(),
+            drill_token: Arc::default(),
             busy: None,
             unsaved: None,
             last_at: At::ZERO,

@@ -1,6 +1,7 @@
 //! Starts and stops an engine.
 
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -79,6 +80,7 @@ pub struct Engine {
     net: Net,
     routes: mpsc::Sender<RoutesRead>,
     rules: RulesSource,
+    drill_token: Arc<OnceLock<http::HeaderValue>>,
 }
 
 /// How an engine ended.
@@ -107,9 +109,9 @@ impl Engine {
         let (runner, ends) = Runner::new(options, made_up)?;
         let (handle, net, routes) = (ends.handle.clone(), ends.net.clone(), ends.routes_sender.clone());
         let (stop, stopping) = oneshot::channel();
-        let rules = runner.rules.clone();
+        let (rules, drill_token) = (runner.rules.clone(), runner.drill_token.clone());
         let task = tokio::spawn(runner.run(ends, stopping));
-        Ok(Self { handle, stop: Some(stop), task, net, routes, rules })
+        Ok(Self { handle, stop: Some(stop), task, net, routes, rules, drill_token })
     }
 
     /// A handle to it.
@@ -125,6 +127,11 @@ impl Engine {
     /// How it reads a file of rules that somebody wants to compare; the first one counts.
     pub fn compare_rules_with(&self, reader: RulesReader) {
         self.rules.set(reader);
+    }
+
+    /// It owns a demo, whose agents die for its drills if they are told this.
+    pub fn owns_demo(&self, token: http::HeaderValue) {
+        let _it_owns_one = self.drill_token.set(token);
     }
 
     /// Its network side, for secrets that must be redacted elsewhere too.

@@ -1,6 +1,5 @@
 //! What can be tried again, and where: the choices of the card behind `r`.
 
-use crate::domain::agent::Health;
 use crate::domain::id::{AgentId, AttemptKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::carry::{Carry, CarryContext, CarryHistory};
@@ -107,9 +106,9 @@ fn elsewhere(snapshot: &Snapshot, attempt: &Attempt, looks: bool) -> Option<Stri
 }
 
 /// True if nobody can see the task end, as its agent is down.
-fn is_unreached(snapshot: &Snapshot, attempt: &Attempt) -> bool {
+fn is_cut_off(snapshot: &Snapshot, attempt: &Attempt) -> bool {
     let agent = snapshot.agents.get(attempt.agent);
-    attempt.is_out_of_sight() && agent.is_some_and(|agent| agent.health == Health::Down)
+    agent.is_some_and(|agent| attempt.is_cut_off(agent.health))
 }
 
 /// True if another attempt of the same job is alive.
@@ -172,7 +171,7 @@ impl Again {
         }
         let completed = attempt.task.as_ref().is_some_and(|task| task.state == TaskState::Completed);
         match (attempt.is_live(), &attempt.task) {
-            (true, Some(_)) if is_unreached(snapshot, attempt) => Ok(Self::Unreachable),
+            (true, Some(_)) if is_cut_off(snapshot, attempt) => Ok(Self::Unreachable),
             (true, Some(_)) => Ok(Self::Live),
             (true, None) => Err(WhyNot::OnItsWay),
             (false, _) if completed || attempt.phase == Phase::Answered => Err(WhyNot::Completed),

@@ -538,9 +538,11 @@ fn subjects(model: &Model) -> Vec<AttemptKey> {
 /// of the first one of which anything can be done.
 pub(super) fn again(model: &mut Model) {
     let screen = model.view.screen();
-    let (jobs, marked) = (screen.jobs(&model.context), screen.marked(&model.context).len());
-    if !jobs.is_empty() && marked == 0 {
-        return requeue(model, &jobs);
+    let (unsent, marked) = (screen.jobs(&model.context), screen.marked(&model.context).len());
+    let is_over =
+        |key: &JobKey| model.context.snapshot.jobs.get(*key).is_some_and(|job| job.phase == JobPhase::Over);
+    if unsent.iter().any(is_over) || !unsent.is_empty() && marked == 0 {
+        return requeue(model, &unsent);
     }
     let (snapshot, keys) = (&model.context.snapshot, &model.context.preferences.keys);
     let (all, source) = many(model);
@@ -558,16 +560,17 @@ pub(super) fn again(model: &mut Model) {
     }
 }
 
-/// Opens the card that tries dead letters again of which no attempt was made.
+/// Opens the card that tries dead letters again: these, of which no attempt was made, and others that are marked.
 fn requeue(model: &mut Model, jobs: &[JobKey]) {
+    let sent = subjects(model);
     let rows = jobs.iter().filter_map(|key| Some((*key, model.context.snapshot.jobs.get(*key)?)));
     let dead: Vec<_> =
         rows.filter(|(_, job)| job.phase == JobPhase::Over).map(|(key, job)| (key, job.id)).collect();
-    if dead.is_empty() {
+    let left_out = jobs.len() - dead.len();
+    let card = Card::requeue(&model.context, dead, &sent, left_out);
+    if card.is_empty() {
         return model.say(Role::Warn, "it waits in the queue, and leaves once an agent takes it".into());
     }
-    let left_out = jobs.len() - dead.len();
-    let card = Card::requeue(&model.context, dead, left_out);
     model.overlays.push(Overlay::Card(card));
 }
 

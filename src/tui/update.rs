@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::intent::{Intent, Receipt, Refusal, Remedy};
 use crate::domain::state::Changed;
 use crate::domain::time::At;
 use crate::engine::{Answer, Query, QueryError};
@@ -249,8 +249,31 @@ fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>
         Err(refusal) => {
             model.opens = false;
             model.last_act = None;
-            model.say(Role::Bad, format!("not done: {refusal}"));
+            let instead = match &refusal {
+                Refusal::Instead(_, remedy) => format!("; {}", keys_for(model, remedy)),
+                _ => String::new(),
+            };
+            model.say(Role::Bad, format!("not done: {refusal}{instead}"));
         }
+    }
+}
+
+/// The keys for what can be done instead of an act that was refused.
+fn keys_for(model: &Model, remedy: &Remedy) -> String {
+    let key = |action| model.context.key(action);
+    match remedy {
+        Remedy::Retry => format!("{} sends it again", key(Action::Again)),
+        Remedy::Reroute => format!("{} moves it", key(Action::Again)),
+        Remedy::PresumeLost => format!("{} gives it up and sends it elsewhere", key(Action::Again)),
+        Remedy::NameAgent => format!("choose an agent with {}, or wait", key(Action::Again)),
+        Remedy::LookAtQueue => format!("{} shows what waits, and for what", key(Action::ViewQueue)),
+        Remedy::Explain(_) => ":routes says why".into(),
+        Remedy::LookAtShifts => format!(":routes, then {} shows it", key(Action::Service)),
+        Remedy::ReleaseBreaker => {
+            format!("{} on the agent gives it back to the engine", key(Action::Service))
+        }
+        Remedy::CloseBreaker => format!("{} on the agent closes it", key(Action::Service)),
+        Remedy::Resume => format!("{} on the agent puts it back", key(Action::Service)),
     }
 }
 

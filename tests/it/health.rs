@@ -18,7 +18,7 @@ use quarterdeck::demo::Behaviour;
 use quarterdeck::domain::agent::breaker::{BreakerRules, BreakerState};
 use quarterdeck::domain::agent::{Health, Source};
 use quarterdeck::domain::input::Rules;
-use quarterdeck::domain::intent::{Intent, Refusal};
+use quarterdeck::domain::intent::{Intent, Refusal, Remedy};
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::engine::credentials::CredentialBook;
@@ -377,7 +377,7 @@ async fn a_breaker_opens_tries_one_and_closes() {
     stands(&handle, BreakerState::Open).await;
     let refused = try_send(&handle, "patient", "more").await;
     assert!(
-        matches!(&refused, Err(Refusal::NotNow(why)) if why.raw().contains("breaker is open")),
+        matches!(&refused, Err(Refusal::Instead(why, Remedy::CloseBreaker)) if why.raw().contains("breaker is open")),
         "{refused:?}"
     );
     // The first trial fails, and the next wait is longer.

@@ -39,6 +39,7 @@ mod interop_batch;
 mod journal;
 mod kill;
 mod listing;
+mod messages;
 mod metrics;
 mod notify;
 mod once;

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use quarterdeck::demo::scenario::Delegation;
 use quarterdeck::demo::{AgentPart, Behaviour};
+use quarterdeck::engine::handle::wire::Hello;
+use quarterdeck::engine::{Engine, Options};
+use quarterdeck::serve::socket::{self, Listening};
+use quarterdeck::store::lock::{Lock, LockHolder};
 use serde_json::Value;
 
 use crate::cli::{Desk, fits, schema, text};
-use crate::support::{part, polled};
+use crate::support::{options, part, polled, rules};
 
 /// An agent that hands its work on.
 fn delegating(name: &str, to: &[&str]) -> AgentPart {
@@ -135,6 +139,11 @@ async fn a_drill_changes_nothing_unless_it_is_for_real() {
         let output = desk.run(&args).await;
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
     }
+    // Only the engine that owns the demo may let its agents die.
+    let refused = desk.run(&["drill", "one", "--for-real", "--confirm", "one"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("a demo that this engine owns"), "{}", text(&refused.stderr));
+    let (owner, socket) = owner(&desk);
     let real = desk.json(&["drill", "one", "--for-real", "--confirm", "one", "--for", "6s"]).await;
     fits(&schema("drill"), &real, "drill");
     assert_eq!(
@@ -143,28 +152,50 @@ async fn a_drill_changes_nothing_unless_it_is_for_real() {
     );
     let agents = desk.json(&["agents"]).await;
     assert!(agents["agents"].as_array().unwrap().iter().all(|agent| agent["state"] == "up"), "{agents}");
+    drop(socket);
+    owner.stop().await;
+}
+
+/// The engine that owns the demo of a desk, which its commands join.
+fn owner(desk: &Desk) -> (Engine, Listening) {
+    let dir = desk.dir.path().join("data");
+    let mut lock = Lock::take(&dir).unwrap().expect("no other engine");
+    let holder = LockHolder { socket: socket::place(&dir), pid: std::process::id(), lasting: true };
+    lock.announce(&holder).unwrap();
+    let lock = Some(lock);
+    let engine = Engine::start(Options { lock, ..options(desk.fleet.specs(), Some(&dir), rules()) }).unwrap();
+    engine.owns_demo(desk.fleet.drill_token().clone());
+    let listening = socket::listen(&dir, engine.handle(), Hello::default()).unwrap();
+    (engine, listening)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_in_a_browser_cannot_let_a_demo_agent_die() {
+async fn nobody_but_its_engine_can_let_a_demo_agent_die() {
     let desk = Desk::new(vec![part("one", Behaviour::Steady)]);
+    let other = Desk::new(vec![part("one", Behaviour::Steady)]);
     let url = desk.fleet.list()[0].url.clone();
     let client = reqwest::Client::new();
-    let ask = |header: bool, body: &'static str| {
+    let own = desk.fleet.drill_token().to_str().unwrap();
+    let foreign = other.fleet.drill_token().to_str().unwrap();
+    let ask = |token: &str, origin: bool, body: &'static str| {
         let request = client.post(format!("{url}/demo/die")).body(body);
-        if header { request.header("quarterdeck-drill", "1") } else { request }
+        let request = if token.is_empty() { request } else { request.header("quarterdeck-drill", token) };
+        if origin { request.header("origin", &url) } else { request }
     };
-    for (header, body, status) in [
-        (false, "{\"seconds\":5}", 404),
-        (true, "{\"seconds\":0}", 400),
-        (true, "{\"seconds\":601}", 400),
-        (true, "nonsense", 400),
-        (true, "{\"seconds\":1}", 202),
+    for (name, token, origin, body, status) in [
+        ("no token", "", false, "{\"seconds\":5}", 403),
+        ("a guess", "1", false, "{\"seconds\":5}", 403),
+        ("that of another demo", foreign, false, "{\"seconds\":5}", 403),
+        ("a page in a browser", own, true, "{\"seconds\":5}", 403),
+        ("no time", own, false, "{\"seconds\":0}", 400),
+        ("too long", own, false, "{\"seconds\":601}", 400),
+        ("nonsense", own, false, "nonsense", 400),
+        ("its engine", own, false, "{\"seconds\":1}", 202),
     ] {
-        assert_eq!(ask(header, body).send().await.unwrap().status(), status, "{header} {body}");
+        assert_eq!(ask(token, origin, body).send().await.unwrap().status(), status, "{name}");
     }
     let dead = async || {
-        ask(false, "")
+        ask("", false, "")
             .timeout(Duration::from_secs(1))
             .send()
             .await
@@ -174,7 +205,7 @@ async fn a_page_in_a_browser_cannot_let_a_demo_agent_die() {
     };
     polled(dead).await;
     let back = async || {
-        ask(false, "")
+        ask("", false, "")
             .timeout(Duration::from_secs(1))
             .send()
             .await

@@ -3,8 +3,9 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use quarterdeck::demo::Behaviour;
+use quarterdeck::demo::{AgentPart, Behaviour};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 
 use crate::cli::{Desk, fits, schema, text};
 use crate::support::{part, polled};
@@ -240,6 +241,66 @@ hedge = { after = "1s" }
     assert_eq!(story(&hedged), ["quiet first false", "two hedged true"]);
     assert_eq!(hedged["attempts"][1]["reason"], "hedged: it took longer than 1.0s");
     is_canceled(hedged["attempts"][0]["task"].as_str().unwrap()).await;
+    serve.kill().await.unwrap();
+}
+
+/// The output of a stream is that of one attempt, whichever completes first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_prints_the_winner_of_a_race_alone() {
+    let talks = |name, seconds| AgentPart { takes: [seconds, seconds], ..part(name, Behaviour::Chatty) };
+    let desk = Desk::new(vec![
+        talks("talks", 20.0),
+        talks("endless", 3000.0),
+        part("two", Behaviour::Steady),
+        part("quiet", Behaviour::Silent),
+    ]);
+    let mut serve = desk.command().arg("serve").stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let running = desk.dir.path().join("data/engine.sock");
+    polled(async || if running.exists() { Ok(()) } else { Err("no socket yet".into()) }).await;
+    // Sends to the first agent, races the task at the second one once the first has said something, and reads all.
+    let race = async |first: &str, second: &str, more: &[&str]| {
+        let mut sending = desk.command();
+        sending.args(["send", "-a", first, "a room", "--stream"]).args(more).kill_on_drop(true);
+        let mut sending = sending.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut reader = tokio::io::BufReader::new(sending.stdout.take().unwrap());
+        let mut said = String::new();
+        while !said.to_lowercase().contains("artifact") {
+            assert_ne!(reader.read_line(&mut said).await.unwrap(), 0, "{said}");
+        }
+        let (_, id) = said.split_once("Task: ").or_else(|| said.split_once(r#""id":""#)).unwrap();
+        let id = id.split(['\n', '"']).next().unwrap().to_owned();
+        let args = ["task", "race", &id, "--agent", second, "--why", "slow"];
+        let raced = desk.run(&args);
+        let (raced, read) = tokio::join!(raced, reader.read_to_string(&mut said));
+        read.unwrap();
+        let output = sending.wait_with_output().await.unwrap();
+        assert!(raced.status.success() && output.status.success(), "{}", text(&output.stderr));
+        (said, text(&output.stderr))
+    };
+
+    // Another one completes first: its output follows, and nothing of the first one comes behind it.
+    let (said, told) = race("endless", "two", &[]).await;
+    let tasks: Vec<&str> = said.split("Task: ").skip(1).collect();
+    assert_eq!(tasks.len(), 3, "{said}");
+    assert!(tasks[1].contains("Done: a room"), "{said}");
+    assert_eq!(tasks[1].split_whitespace().next(), tasks[2].split_whitespace().next(), "{said}");
+    for told_of in ["attempt 2 at two: runs beside it", "attempt 2 at two is the result: its output follows"]
+    {
+        assert!(told.contains(told_of), "{told}");
+    }
+
+    // The first one completes first: its output goes on where it was, once.
+    let (said, told) = race("talks", "quiet", &[]).await;
+    assert_eq!((said.matches("Task: ").count(), said.matches("Artifact ").count()), (2, 1), "{said}");
+    assert!(told.contains("attempt 1 at talks is the result: its output goes on"), "{told}");
+
+    // JSON Lines have both, and say whose each is.
+    let (said, _) = race("endless", "two", &["-o", "json"]).await;
+    let lines = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let numbers: Vec<_> = lines
+        .filter_map(|line| line["artifactUpdate"]["metadata"]["quarterdeck"]["number"].as_u64())
+        .collect();
+    assert!(numbers.contains(&1) && numbers.contains(&2), "{said}");
     serve.kill().await.unwrap();
 }
 

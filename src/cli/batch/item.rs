@@ -23,6 +23,9 @@ use crate::domain::text::Untrusted;
 /// How long the row of a job is waited for before all rows of the engine are asked for.
 const ROWS_COME: Duration = Duration::from_secs(1);
 
+/// After so many lines in a row that no earlier run has sent, the engine is not asked any more before a line is sent.
+const NEW_LINES: u16 = 200;
+
 /// What every item of a batch needs.
 #[derive(Debug)]
 pub(super) struct Sender<'b> {
@@ -41,6 +44,8 @@ pub(super) struct Sender<'b> {
     pub flags: &'b str,
     /// Set once nothing more may be sent.
     pub stopped: &'b Cell<bool>,
+    /// Lines in a row of which no earlier run has sent anything.
+    pub new_lines: Cell<u16>,
     /// Notified when the rows of ended jobs are needed.
     pub wants_all: &'b Notify,
 }
@@ -109,10 +114,14 @@ impl Sender<'_> {
             Err(failure) => return self.invalid(item.place, item.line, failure),
         };
         let sendings = Sendings::default();
-        // What waits for its turn is not late.
-        self.turn(self.place(&item, name, 0).job()).await;
+        let job = self.place(&item, name, 0).job();
+        let found = self.earlier(job).await;
+        if found.is_none() {
+            // What waits for its turn is not late.
+            self.turn(job).await;
+        }
         let decided = {
-            let work = self.decided(&item, name, &to, &sendings);
+            let work = self.decided(&item, (name, &to), &sendings, found);
             match self.timeout {
                 Some(limit) => tokio::time::timeout(limit, work).await.ok(),
                 None => Some(work.await),
@@ -145,6 +154,28 @@ impl Sender<'_> {
         Place { batch: self.batch, agent, line, digest: &message.digest, repeat, retry }
     }
 
+    /// The result of a job that an earlier run of the batch has sent. Once many lines in a row had none, this run is new
+    /// to what follows.
+    async fn earlier(&self, job: JobId) -> Option<Decided> {
+        if self.new_lines.get() >= NEW_LINES || self.tracker.is_known(job) {
+            return None;
+        }
+        match self.tracker.ask(job).await {
+            Ok(Some(decided)) => {
+                self.new_lines.set(0);
+                Some(decided)
+            }
+            Ok(None) => {
+                self.new_lines.set(self.new_lines.get() + 1);
+                None
+            }
+            Err(_) => {
+                self.new_lines.set(NEW_LINES);
+                None
+            }
+        }
+    }
+
     /// Waits until the job may be sent. What was sent before needs no turn.
     async fn turn(&self, job: JobId) {
         if !self.tracker.is_known(job) {
@@ -159,24 +190,32 @@ impl Sender<'_> {
     async fn decided(
         &self,
         item: &Item,
-        name: &str,
-        to: &Target,
+        (name, to): (&str, &Target),
         sendings: &Sendings,
+        mut found: Option<Decided>,
     ) -> Result<(JobId, Decided), Refusal> {
         let (mut retry, mut refused) = (0, 0);
         loop {
             let job = self.place(item, name, retry).job();
             sendings.job.set(Some(job));
             if retry + refused > 0 {
-                self.turn(job).await;
-            }
-            if retry > 0 && !self.tracker.is_known(job) {
-                sendings.repeated.set(sendings.repeated.get() + 1);
+                found = self.earlier(job).await;
+                if found.is_none() {
+                    self.turn(job).await;
+                }
             }
             let may_repeat = u16::from(retry) + u16::from(refused) < u16::from(self.retries);
-            match self.submit(job, to, &item.message).await {
+            let sent = match found.take() {
+                Some(decided) => Ok(decided),
+                None => self.submit(job, to, &item.message).await,
+            };
+            match sent {
                 Ok(decided) => {
                     let attempt = decided.attempt();
+                    let is_earlier = attempt.is_some_and(|attempt| self.tracker.is_earlier(attempt));
+                    if retry > 0 && !is_earlier {
+                        sendings.repeated.set(sendings.repeated.get() + 1);
+                    }
                     let fails = attempt.is_some_and(|attempt| State::of(attempt).may_retry(attempt));
                     if !fails || !may_repeat {
                         return Ok((job, decided));
@@ -225,7 +264,14 @@ impl Sender<'_> {
         }
         if self.tracker.is_unseen(job) {
             // It had ended before this run: the engine shows only what is open.
-            self.wants_all.notify_one();
+            match self.tracker.ask(job).await {
+                Ok(Some(decided)) => {
+                    self.tracker.give_up(job);
+                    return Ok(decided);
+                }
+                Ok(None) => {}
+                Err(_) => self.wants_all.notify_one(),
+            }
         }
         decided.await.map_err(|_| Refusal::Unanswered)
     }

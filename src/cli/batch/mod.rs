@@ -155,6 +155,7 @@ async fn send_all(
         is_json: out.is_json(),
         flags: &flags,
         stopped: &stopped,
+        new_lines: Cell::new(0),
         wants_all: &wants_all,
     };
     let source = if args.strict { checked(args, source, &sender, out).await? } else { source };

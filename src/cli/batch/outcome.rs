@@ -72,7 +72,7 @@ impl State {
             TaskState::Rejected => Self::Rejected,
             _ if task.verdict == Some(Verdict::Lost) => Self::Lost,
             _ if attempt.phase == Phase::PresumedLost => Self::PresumedLost,
-            _ if attempt.is_unreachable() => Self::Uncertain,
+            _ if attempt.waits_for_decision() => Self::Uncertain,
             TaskState::InputRequired => Self::NeedsAnswer,
             TaskState::AuthRequired => Self::NeedsLogin,
             TaskState::Submitted | TaskState::Working | TaskState::Unspecified | TaskState::Other(_) => {
@@ -192,7 +192,7 @@ const UNREACHABLE: &str = "its agent cannot be reached, and nobody knows what be
 
 /// The outcome of a decided attempt in a few words.
 pub(super) fn words(attempt: &Attempt) -> Untrusted {
-    if attempt.is_unreachable() {
+    if attempt.waits_for_decision() {
         return UNREACHABLE.into();
     }
     let note = attempt.task.as_ref().and_then(|task| task.note.as_ref()).map(|note| note.headline(100));
@@ -227,7 +227,7 @@ pub(super) async fn outcome(
         detail.apply(&fact);
     }
     if let Some(task) = protocol_json::whole_task(snapshot, attempt, &detail, outputs) {
-        return Ok(if attempt.is_unreachable() {
+        return Ok(if attempt.waits_for_decision() {
             Outcome::Doubtful(task, Box::new(unreachable(snapshot, attempt)))
         } else {
             Outcome::Task(task)

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
@@ -15,7 +16,11 @@ use crate::domain::job::{Attempt, Phase};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
-use crate::engine::Handle;
+use crate::engine::handle::JobRows;
+use crate::engine::{Answer, Handle, Query, QueryError};
+
+/// The time in which an engine answers what it knows of a job.
+const ANSWERS: Duration = Duration::from_secs(5);
 
 /// A job that is decided, in the snapshot that shows it.
 #[derive(Debug)]
@@ -30,6 +35,22 @@ pub(super) struct Decided {
 impl Decided {
     fn new(snapshot: &Arc<Snapshot>, key: Option<AttemptKey>) -> Self {
         Self { snapshot: snapshot.clone(), key, given_up: None }
+    }
+
+    /// A job as a snapshot shows it; `None` if it is not decided.
+    fn of(snapshot: &Arc<Snapshot>, key: JobKey) -> Option<Self> {
+        let job = snapshot.jobs.get(key)?;
+        let latest = latest(snapshot, key, job.id);
+        // Another attempt may follow one that failed.
+        let is_over = job.phase == JobPhase::Over;
+        let decided = match latest.and_then(|key| snapshot.attempts.get(key)) {
+            Some(attempt) => {
+                is_decided(attempt) && (is_over || attempt.is_live() || attempt.phase == Phase::Uncertain)
+            }
+            None => is_over,
+        };
+        let given_up = job.plan.as_ref().and_then(|plan| plan.dead.clone());
+        decided.then(|| Self { given_up, ..Self::new(snapshot, latest) })
     }
 
     /// Its latest attempt.
@@ -83,12 +104,16 @@ impl Tracker {
         let of_batch = snapshot.jobs.iter().filter(|(_, job)| is_of_batch(job.id));
         jobs.earlier = of_batch.map(|(key, job)| (job.id, key)).collect();
         jobs.look_at_all(&snapshot);
+        handle.has_seen(snapshot.rev);
         self.handle.send_replace(handle);
     }
 
     /// Looks at what has changed since the last time.
     pub fn look(&self) {
-        let snapshot = self.handle.borrow().snapshot();
+        let handle = self.handle.borrow().clone();
+        let snapshot = handle.snapshot();
+        // What has ended by then is decided below, and its rows are not needed again.
+        handle.has_seen(snapshot.rev);
         let mut jobs = self.jobs.borrow_mut();
         let Some(changed) = snapshot.changes_since(jobs.rev) else { return jobs.look_at_all(&snapshot) };
         jobs.rev = snapshot.rev;
@@ -118,12 +143,38 @@ impl Tracker {
     pub fn expect(&self, job: JobId) -> oneshot::Receiver<Decided> {
         let mut jobs = self.jobs.borrow_mut();
         let (decided, receiver) = oneshot::channel();
-        let key = jobs.earlier.get(&job).copied();
+        let snapshot = self.handle.borrow().snapshot();
+        let is_it = |key: &JobKey| snapshot.jobs.get(*key).is_some_and(|row| row.id == job);
+        let key = jobs.earlier.get(&job).copied().filter(is_it);
         jobs.waiting.insert(job, Waiting { key, decided });
         if let Some(key) = key {
-            jobs.look_at(&self.handle.borrow().snapshot(), key);
+            jobs.look_at(&snapshot, key);
         }
         receiver
+    }
+
+    /// Asks the engine for a job whose rows are not here, because it had ended before; `None` if it has not ended, or is
+    /// unknown.
+    ///
+    /// # Errors
+    /// The engine does not answer: it has gone, or is of an earlier version.
+    pub async fn ask(&self, job: JobId) -> Result<Option<Decided>, QueryError> {
+        let handle = self.handle.borrow().clone();
+        let asked = tokio::time::timeout(ANSWERS, handle.query(Query::Job(job))).await;
+        let Ok(Ok(Answer::Job(rows))) = asked else { return Err(QueryError::Gone) };
+        let Some(JobRows { mut job, attempts, .. }) = rows.map(|rows| *rows) else { return Ok(None) };
+        // Its rows alone, at the first places: under their own keys there would be as many empty places before them as
+        // there are jobs.
+        let here = handle.snapshot();
+        let mut snapshot = Snapshot::starting(here.at);
+        snapshot.agents = here.agents.clone();
+        let key = JobKey(0);
+        job.attempts = (0..).map(AttemptKey).take(attempts.len()).collect();
+        for (at, (_, _, attempt)) in job.attempts.iter().zip(attempts) {
+            snapshot.attempts.set(*at, Some(Attempt { job: key, ..attempt }));
+        }
+        snapshot.jobs.set(key, Some(job));
+        Ok(Decided::of(&Arc::new(snapshot), key))
     }
 
     /// Nobody waits for the job any more; its latest attempt, if it was seen.
@@ -168,19 +219,9 @@ impl Jobs {
         let Some(id) = snapshot.jobs.get(key).map(|job| job.id) else { return };
         let Some(waiting) = self.waiting.get_mut(&id) else { return };
         waiting.key = Some(key);
-        let Some(job) = snapshot.jobs.get(key) else { return };
-        let latest = latest(snapshot, key, id);
-        // Another attempt may follow one that failed.
-        let is_over = job.phase == JobPhase::Over;
-        let decided = match latest.and_then(|key| snapshot.attempts.get(key)) {
-            Some(attempt) => {
-                is_decided(attempt) && (is_over || attempt.is_live() || attempt.phase == Phase::Uncertain)
-            }
-            None => is_over,
-        };
-        if decided && let Some(waiting) = self.waiting.remove(&id) {
-            let given_up = job.plan.as_ref().and_then(|plan| plan.dead.clone());
-            let decided = Decided { given_up, ..Decided::new(snapshot, latest) };
+        if let Some(decided) = Decided::of(snapshot, key)
+            && let Some(waiting) = self.waiting.remove(&id)
+        {
             let _nobody_waits_any_more = waiting.decided.send(decided);
         }
     }

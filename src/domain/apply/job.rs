@@ -203,6 +203,9 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
             attempt.may_have_arrived |= attempt.phase == Phase::Uncertain;
             attempt.phase = *phase;
             attempt.phase_since = at;
+            if *phase == Phase::Sending {
+                attempt.sent = Some(at);
+            }
             attempt.cause.clone_from(cause);
         }),
         AttemptFact::TaskSeen { task, context, state: seen, peer_time, via: _, raw: _ } => {
@@ -319,6 +322,7 @@ fn plan(
             may_have_arrived: false,
             phase_since: at,
             created: at,
+            sent: None,
             cause: None,
             task: None,
             answer: None,

@@ -2,11 +2,13 @@
 //! agent now; nothing else asks for breaker, health or the fleet's membership.
 
 use crate::domain::agent::Health;
+use crate::domain::agent::breaker::BreakerState;
 use crate::domain::decide::breaker;
+use crate::domain::decide::instead;
 use crate::domain::decide::not_now;
 use crate::domain::decide::turn::Turn;
 use crate::domain::id::AgentKey;
-use crate::domain::intent::Refusal;
+use crate::domain::intent::{Refusal, Remedy};
 use crate::domain::route::decision::Obstacle;
 use crate::domain::text::Untrusted;
 
@@ -97,10 +99,17 @@ pub(super) fn admit(turn: &Turn, key: AgentKey, work: Work) -> Admission {
 pub(super) fn accepts(turn: &Turn, key: AgentKey, work: Work) -> Result<(), Refusal> {
     match admit(turn, key, work) {
         Admission::Granted | Admission::Wait(Wait::Health(_) | Wait::Full { .. }) => Ok(()),
-        Admission::Wait(Wait::Breaker(why)) => Err(not_now(why)),
-        Admission::Wait(Wait::Cordoned(out)) => Err(not_now(format!(
-            "it is out of service, {out}; `quarterdeck drain NAME --resume` puts it back"
-        ))),
+        Admission::Wait(Wait::Breaker(why)) => {
+            let breaker = turn.state().agent(key).map(|agent| &agent.breaker);
+            Err(match breaker {
+                Some(breaker) if breaker.forced.is_some() => instead(why, Remedy::ReleaseBreaker),
+                Some(breaker) if breaker.position == BreakerState::Open => instead(why, Remedy::CloseBreaker),
+                _ => not_now(why),
+            })
+        }
+        Admission::Wait(Wait::Cordoned(out)) => {
+            Err(instead(format!("it is out of service, {out}"), Remedy::Resume))
+        }
         Admission::Refused(refusal) => Err(refusal),
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Untrusted> 
         BreakerState::Open => {
             if let Some(by) = &breaker.forced {
                 return Err(Untrusted::from(format!(
-                    "its breaker is held open by {}: nothing is sent until `quarterdeck breaker NAME auto` ends that",
+                    "its breaker is held open by {}: nothing is sent until somebody gives it back",
                     by.line()
                 )));
             }
@@ -50,8 +50,7 @@ pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Untrusted> 
                 .as_ref()
                 .map_or_else(|| "it failed too often".into(), |cause| cause.to_string());
             Err(Untrusted::from(format!(
-                "its breaker is open: nothing is sent ({why}). It is tried again automatically; \
-                 `quarterdeck breaker NAME close` closes it now"
+                "its breaker is open: nothing is sent ({why}). It is tried again automatically"
             )))
         }
     }

@@ -17,12 +17,12 @@ use crate::domain::decide::live::{GetReason, ListReason, PendingCall, SendCall, 
 use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
 use crate::domain::decide::queue;
-use crate::domain::decide::race;
 use crate::domain::decide::reason;
 use crate::domain::decide::reopen;
 use crate::domain::decide::retry;
 use crate::domain::decide::routing::{self, Choice};
 use crate::domain::decide::streaming;
+use crate::domain::decide::timeout;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::decide::watch;
@@ -35,7 +35,7 @@ use crate::domain::job::plan::{Plan, WaitReason};
 use crate::domain::job::task::Via;
 use crate::domain::job::{Origin, Phase};
 use crate::domain::route::message::MessageFields;
-use crate::domain::route::{PRIORITY, Rule, Selector, Target};
+use crate::domain::route::{PRIORITY, Selector, Target};
 use crate::domain::text::Untrusted;
 use crate::domain::trace::TraceParent;
 
@@ -91,7 +91,7 @@ fn send_by_rules(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
     let choice = routing::choose(turn, &send.target, &fields, &[]);
     let decision = match &choice {
         Choice::Agent(_, decision) | Choice::Wait(_, decision) => decision,
-        Choice::Nobody(why) => return Err(not_now(why.clone())),
+        Choice::Nobody(why) => return Err(routing::refusal(turn, &send.target, why)),
     };
     let rule = decision.rule.as_deref().and_then(|name| turn.live.routes.rule(name).cloned());
     // The agents of a skill are told which of their skills is wanted.
@@ -217,11 +217,7 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
     let traceparent = turn.trace_parent(key, false);
     let message = sent_as(&message, job, id, message_id, traceparent);
     turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Sending, cause: None });
-    if let Some(timeout) = rule_of(turn, key).and_then(|rule| rule.timeout) {
-        let due = turn.at + timeout;
-        turn.set_timer(Timer::Overdue(key), due);
-    }
-    race::sending(turn, key);
+    timeout::watch(turn, key);
     let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
     breaker::begins(turn, agent, key);
     let send = SendCall::new(key, message, false, stream);
@@ -245,19 +241,6 @@ fn sent_as(
         ..message.hints.clone()
     };
     Arc::new(Message { id: id.unwrap_or_else(|| message.id.clone()), hints, ..message.clone() })
-}
-
-/// The rule by which the job of an attempt was last dispatched, as it is now.
-fn rule_of(turn: &Turn, key: AttemptKey) -> Option<Arc<Rule>> {
-    let job = turn.state().job_of(turn.state().attempt(key)?)?;
-    turn.live.routes.rule(job.plan.as_ref()?.rule.as_deref()?).cloned()
-}
-
-/// An attempt takes longer than its rule allows.
-pub(super) fn timed_out(turn: &mut Turn, key: AttemptKey) {
-    if let Some(limit) = rule_of(turn, key).and_then(|rule| rule.timeout) {
-        overdue(turn, key, Cause::Overdue(limit));
-    }
 }
 
 /// Stops an attempt that takes too long: what was not sent stays unsent, and the agent is asked to cancel its task. The
@@ -633,7 +616,7 @@ pub(super) fn presume_lost(
     let found = turn.state().job_of(row).is_some_and(|job| job.origin == Origin::Found);
     let cause = match &row.task {
         Some(_) if found => return Err(not_now("somebody else sent it: it is read once its agent answers")),
-        Some(_) if retry::is_unreached(turn, row) => Some(retry::unreached(turn, row.agent)),
+        Some(_) if row.is_cut_off(turn.health(row.agent)) => Some(retry::cut_off(turn, row.agent)),
         Some(task) if !task.is_over() && row.phase != Phase::PresumedLost => {
             return Err(not_now(format!(
                 "its agent answers: task {} is {}",

@@ -30,6 +30,7 @@ mod shift_tests;
 mod sources;
 mod streaming;
 mod task_time;
+mod timeout;
 use lint::{groups, names};
 mod baseline;
 #[cfg(test)]
@@ -53,6 +54,7 @@ mod reopen;
 pub(super) mod testing;
 #[cfg(test)]
 mod tests;
+pub(super) mod timers;
 pub(super) mod turn;
 pub(super) mod unattended;
 mod undo;
@@ -68,7 +70,7 @@ use crate::domain::cause::Cause;
 use crate::domain::fact::{Act, AgentFact, AttemptFact, FleetFact};
 use crate::domain::id::{CallId, TaskId};
 use crate::domain::input::Input;
-use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::intent::{Intent, Receipt, Refusal, Remedy};
 use crate::domain::job::task::Verdict;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -174,6 +176,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     problems::resume(turn);
     breaker::resume(turn);
     queue::resume(turn);
+    timeout::resume(turn);
     race::resume(turn);
     cascade::resume(turn);
     service::resume(turn);
@@ -319,6 +322,10 @@ fn not_now(why: impl Into<Untrusted>) -> Refusal {
     Refusal::NotNow(why.into())
 }
 
+fn instead(why: impl Into<Untrusted>, remedy: Remedy) -> Refusal {
+    Refusal::Instead(why.into(), remedy)
+}
+
 fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     // Late, doubled and unasked-for answers find no call and change nothing.
     let Some(pending) = turn.live.calls.get(call).cloned() else { return };
@@ -393,7 +400,7 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Queue => turn.touched.freed = true,
             Timer::Dispatch(job) => queue::due(turn, job),
             Timer::Deadline(job) => queue::deadline(turn, job),
-            Timer::Overdue(attempt) => dispatch::timed_out(turn, attempt),
+            Timer::Overdue(attempt) => timeout::due(turn, attempt),
             Timer::Hedge(attempt) => race::hedge(turn, attempt),
             Timer::Unreachable(attempt) => retry::unreachable(turn, attempt),
             Timer::Breaker(agent) => breaker::due(turn, agent),
@@ -412,10 +419,13 @@ fn on_deadline(turn: &mut Turn) {
 /// Sets the verdict on a task. A lesser verdict never replaces a conflict or a loss.
 fn doubt(turn: &mut Turn, key: crate::domain::id::AttemptKey, verdict: Option<Verdict>) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
-    let now = task.verdict;
+    let (now, was_over) = (task.verdict, task.is_over());
     let lasting = matches!(now, Some(Verdict::Lost | Verdict::Conflict));
     if now == verdict || (lasting && verdict < now) {
         return;
     }
     turn.attempt_fact(key, AttemptFact::VerdictChanged { verdict });
+    if was_over {
+        timeout::watch(turn, key);
+    }
 }

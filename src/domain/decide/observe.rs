@@ -10,6 +10,7 @@ use crate::domain::decide::cascade;
 use crate::domain::decide::live::PendingCall;
 use crate::domain::decide::order;
 use crate::domain::decide::retry;
+use crate::domain::decide::timeout;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::watch;
 use crate::domain::fact::{AgentFact, AttemptFact};
@@ -213,6 +214,7 @@ fn bind(
         ended_as(turn, key, &ended, status.message.as_ref());
     }
     turn.clear_timer(crate::domain::decide::live::Timer::Lookup(key));
+    timeout::watch(turn, key);
     cascade::found(turn, key);
 }
 

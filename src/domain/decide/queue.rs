@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::domain::cause::Cause;
 use crate::domain::decide::dispatch;
+use crate::domain::decide::instead;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::not_now;
 use crate::domain::decide::reopen;
@@ -17,7 +18,7 @@ use crate::domain::decide::routing::{self, Choice};
 use crate::domain::decide::turn::Turn;
 use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptId, JobKey, MessageId};
-use crate::domain::intent::Refusal;
+use crate::domain::intent::{Refusal, Remedy};
 use crate::domain::job::plan::{JobPhase, NextAgent, WaitReason};
 use crate::domain::job::task::Verdict;
 use crate::domain::job::{Job, Phase};
@@ -34,11 +35,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Refuses a job for which the queue has no room.
 pub(super) fn has_room(turn: &Turn, bytes: u64) -> Result<(), Refusal> {
     let queue = turn.state().queue();
-    if queue.len() >= limits::QUEUED_JOBS {
-        return Err(not_now(format!(
-            "the queue is full: {} jobs wait; try again once some have left, `quarterdeck queue` shows for what they wait",
-            limits::QUEUED_JOBS
-        )));
+    let most = turn.rules.queued_jobs;
+    if queue.len() >= most {
+        let why = format!("the queue is full: {most} jobs wait; try again once some have left");
+        return Err(instead(why, Remedy::LookAtQueue));
     }
     if queue.bytes() + bytes > limits::QUEUED_BYTES {
         return Err(not_now(format!(
@@ -77,9 +77,7 @@ pub(super) fn is_unread(turn: &Turn, key: JobKey, agent: AgentKey) -> bool {
     let mut attempts = job.attempts.iter().filter_map(|key| turn.state().attempt(*key));
     attempts.any(|row| {
         let verdict = row.task.as_ref().and_then(|task| task.verdict);
-        row.agent == agent
-            && row.phase == Phase::PresumedLost
-            && verdict.is_some_and(Verdict::is_out_of_sight)
+        row.agent == agent && row.phase == Phase::PresumedLost && verdict.is_some_and(Verdict::is_of_absence)
     })
 }
 
@@ -203,6 +201,15 @@ pub(super) fn deadline(turn: &mut Turn, key: JobKey) {
         }
         JobPhase::Over => {}
     }
+}
+
+/// A job is about to be removed: its place may be that of another one, which has neither its timers nor its message.
+pub(super) fn forget(turn: &mut Turn, key: JobKey) {
+    for timer in [Timer::Dispatch(key), Timer::Deadline(key)] {
+        turn.clear_timer(timer);
+    }
+    turn.live.messages.remove(&key);
+    turn.live.loading.remove(&key);
 }
 
 /// After a start: the timers of jobs that wait or have a deadline.

@@ -10,10 +10,12 @@ use crate::domain::decide::admission::{self, Admission, Wait, Work};
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::routing::{self, Choice};
 use crate::domain::decide::turn::Turn;
-use crate::domain::decide::{cancel, cascade, dispatch, not_now, queue, reason, reopen, retry, unknown};
+use crate::domain::decide::{
+    cancel, cascade, dispatch, instead, not_now, queue, reason, reopen, retry, timeout, unknown,
+};
 use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, AttemptKey, JobKey};
-use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::intent::{Receipt, Refusal, Remedy};
 use crate::domain::job::message::Message;
 use crate::domain::job::plan::{JobPhase, NextAgent, RaceReason};
 use crate::domain::job::task::TaskState;
@@ -43,12 +45,11 @@ pub(super) fn race(
         return Err(not_now(format!("the attempt is {}: there is no task to race", row.phase.as_str())));
     };
     if !row.is_live() {
-        let instead = if task.state == TaskState::Completed {
-            "send a copy of it instead"
-        } else {
-            "`quarterdeck task retry` sends it again"
-        };
-        return Err(not_now(format!("task {} is {}: {instead}", task.id.short(), task.state.word())));
+        let why = format!("task {} is {}", task.id.short(), task.state.word());
+        if task.state == TaskState::Completed {
+            return Err(not_now(format!("{why}: send a copy of it instead")));
+        }
+        return Err(instead(why, Remedy::Retry));
     }
     if job.phase != JobPhase::Running || !job.round().contains(&key) || task.cancel.is_some() {
         return Err(not_now(format!("task {} is being canceled", task.id.short())));
@@ -74,7 +75,7 @@ pub(super) fn race(
         (NextAgent::Named(to), _) => Some(named(turn, to)?),
         (NextAgent::Any, Some(message)) => {
             let chosen = beside(turn, job_key, message, None);
-            Some(chosen.ok_or_else(|| not_now(format!("{NOBODY}: name one with --agent, or wait")))?)
+            Some(chosen.ok_or_else(|| instead(NOBODY, Remedy::NameAgent))?)
         }
         (NextAgent::Any, None) => None,
     };
@@ -209,8 +210,8 @@ fn limit(turn: &Turn, key: AttemptKey) -> Option<(Arc<Rule>, Hedge, Duration)> {
 /// An attempt is being sent: it is hedged once it has taken longer than its rule says.
 pub(super) fn sending(turn: &mut Turn, key: AttemptKey) {
     let Some((_, _, limit)) = limit(turn, key) else { return };
-    let since = turn.state().attempt(key).map_or(turn.at, |row| row.created);
-    turn.set_timer(Timer::Hedge(key), (since + limit).max(turn.at));
+    let since = turn.state().attempt(key).map_or(turn.at, |row| row.sent.unwrap_or(row.created));
+    turn.set_timer(Timer::Hedge(key), (since + limit).max(turn.at + timeout::SOON));
 }
 
 /// An attempt takes longer than its rule says: another one follows at another agent, if there is one that takes it.
@@ -282,18 +283,11 @@ pub(super) fn stop(turn: &mut Turn, job: JobKey, key: AttemptKey) {
     }
 }
 
-/// After a start: attempts that are to be sent beside live ones, and the times after which others are.
+/// After a start: attempts that are to be sent beside live ones.
 pub(super) fn resume(turn: &mut Turn) {
     let running = turn.state().jobs().iter().filter(|(_, job)| job.phase == JobPhase::Running);
-    let jobs: Vec<_> = running
-        .filter(|(_, job)| job.plan.is_some())
-        .map(|(key, job)| (key, job.attempts.last().copied()))
-        .collect();
-    for (job, last) in jobs {
+    let jobs: Vec<_> = running.filter(|(_, job)| job.plan.is_some()).map(|(key, _)| key).collect();
+    for job in jobs {
         go_on(turn, job);
-        let live = |key: &AttemptKey| turn.state().attempt(*key).is_some_and(Attempt::is_live);
-        if let Some(last) = last.filter(live) {
-            sending(turn, last);
-        }
     }
 }

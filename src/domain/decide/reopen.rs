@@ -9,6 +9,7 @@ use crate::domain::decide::admission::{self, Work};
 use crate::domain::decide::cancel;
 use crate::domain::decide::cascade;
 use crate::domain::decide::dispatch;
+use crate::domain::decide::instead;
 use crate::domain::decide::not_now;
 use crate::domain::decide::queue;
 use crate::domain::decide::race;
@@ -19,7 +20,7 @@ use crate::domain::decide::unknown;
 use crate::domain::effect::Order;
 use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
-use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::intent::{Receipt, Refusal, Remedy};
 use crate::domain::job::carry::{Carried, Carry};
 use crate::domain::job::message::Message;
 use crate::domain::job::plan::{JobPhase, NextAgent};
@@ -32,7 +33,7 @@ use crate::domain::text::Untrusted;
 const NO_MESSAGE: &str = "its message is no longer in the journal";
 
 /// Why a task is not moved whose end nobody can see.
-const UNREACHED: &str = "its agent cannot be reached, so nobody can see it end there: `quarterdeck task presume-lost` gives it up, and `quarterdeck task retry` sends it elsewhere";
+const UNREACHED: &str = "its agent cannot be reached, so nobody can see it end there";
 
 /// Tries a job again: another attempt, at another agent or at one that the operator names.
 pub(super) fn retry(
@@ -53,10 +54,10 @@ pub(super) fn retry(
         }
         (_, Some(task)) if row.is_live() => {
             let (id, state) = (task.id.short(), task.state.word());
-            if retry::is_unreached(turn, row) {
-                return Err(not_now(UNREACHED));
+            if row.is_cut_off(turn.health(row.agent)) {
+                return Err(instead(UNREACHED, Remedy::PresumeLost));
             }
-            return Err(not_now(format!("task {id} is {state}: `quarterdeck task reroute` moves it")));
+            return Err(instead(format!("task {id} is {state}"), Remedy::Reroute));
         }
         (phase, _) if row.is_live() => {
             return Err(not_now(format!("the attempt is {}: wait until it has ended", phase.as_str())));
@@ -101,10 +102,10 @@ pub(super) fn requeue(
         return Err(not_now("somebody else sent it: send a copy of it instead"));
     }
     if !job.attempts.is_empty() {
-        return Err(not_now("it has attempts: `quarterdeck task retry` tries it again"));
+        return Err(instead("it has attempts", Remedy::Retry));
     }
     if job.phase != JobPhase::Over {
-        return Err(not_now("it waits already: `quarterdeck queue` shows for what"));
+        return Err(instead("it waits already", Remedy::LookAtQueue));
     }
     let next = next_agent(turn, to)?;
     let target = match next {
@@ -154,12 +155,12 @@ pub(super) fn reroute(
     let carry = carried(turn, job_key, attempt, carry);
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     let by = Some(turn.operator());
-    if retry::is_unreached(turn, row) {
+    if row.is_cut_off(turn.health(row.agent)) {
         let plan = turn.state().jobs().get(job_key).and_then(|job| job.plan.as_ref());
         if !plan.is_some_and(|plan| plan.idempotent) {
-            return Err(not_now(UNREACHED));
+            return Err(instead(UNREACHED, Remedy::PresumeLost));
         }
-        let cause = Some(retry::unreached(turn, row.agent));
+        let cause = Some(retry::cut_off(turn, row.agent));
         reason(turn, key, why);
         turn.job_fact_by(by, id, JobFact::Moving { to: Some(next), target, carry });
         turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::PresumedLost, cause });

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::domain::decide::fleet;
 use crate::domain::decide::lint;
 use crate::domain::decide::live::Timer;
+use crate::domain::decide::queue;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::watch;
 use crate::domain::fact::{AgentFact, FleetFact, JobFact};
@@ -77,12 +78,13 @@ fn forget_jobs(turn: &mut Turn) -> bool {
 
 /// Forgets a job, and ends everything that is in progress for it.
 fn forget_job(turn: &mut Turn, job: JobId) {
-    let row = turn.state().job_key(job).and_then(|key| turn.state().jobs().get(key));
-    let attempts = row.map(|job| job.attempts.clone()).unwrap_or_default();
+    let Some(job_key) = turn.state().job_key(job) else { return };
+    let attempts = turn.state().jobs().get(job_key).map(|job| job.attempts.clone()).unwrap_or_default();
     for key in &attempts {
         watch::forget(turn, *key);
     }
     lint::forget(turn, &attempts);
+    queue::forget(turn, job_key);
     turn.job_fact(job, JobFact::Forgotten);
 }
 

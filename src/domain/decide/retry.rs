@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use crate::domain::agent::Health;
 use crate::domain::cause::Cause;
 use crate::domain::decide::cancel;
 use crate::domain::decide::cascade;
@@ -14,6 +13,7 @@ use crate::domain::decide::doubt;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::queue;
 use crate::domain::decide::race;
+use crate::domain::decide::timeout;
 use crate::domain::decide::turn::Turn;
 use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptKey, JobKey};
@@ -211,7 +211,7 @@ fn cause_of(row: &Attempt) -> Option<Arc<Cause>> {
 }
 
 /// The agent of a task cannot be reached: after a while, something is done about it.
-pub(super) fn out_of_sight(turn: &mut Turn, key: AttemptKey) {
+pub(super) fn agent_away(turn: &mut Turn, key: AttemptKey) {
     let timer = Timer::Unreachable(key);
     let sent = turn.state().attempt(key).and_then(|row| turn.state().job_of(row));
     if sent.is_some_and(|job| job.origin == Origin::Sent) && !turn.live.due.contains_key(&timer) {
@@ -225,12 +225,12 @@ pub(super) fn out_of_sight(turn: &mut Turn, key: AttemptKey) {
 /// It still cannot be reached: where a rule says that doing the work twice does no harm, another attempt follows, and
 /// otherwise an operator is asked.
 pub(super) fn unreachable(turn: &mut Turn, key: AttemptKey) {
-    let Some(row) = turn.state().attempt(key).filter(|row| row.is_out_of_sight()) else { return };
+    let Some(row) = turn.state().attempt(key).filter(|row| row.is_unseen()) else { return };
     let Some(job) = turn.state().job_of(row) else { return };
     let agent = row.agent;
-    if !is_unreached(turn, row) {
+    if !row.is_cut_off(turn.health(agent)) {
         // It is not known yet: it is looked for, or the program has just started.
-        return out_of_sight(turn, key);
+        return agent_away(turn, key);
     }
     let is_current = job.round().contains(&key) && job.phase == JobPhase::Running;
     let idempotent = job.plan.as_ref().is_some_and(|plan| plan.idempotent);
@@ -243,20 +243,15 @@ pub(super) fn unreachable(turn: &mut Turn, key: AttemptKey) {
     };
     let given_up = job.winner().is_some() || is_current && idempotent && (others_run || follows().is_some());
     if given_up {
-        let cause = Some(unreached(turn, agent));
+        let cause = Some(cut_off(turn, agent));
         turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::PresumedLost, cause });
     } else {
         doubt(turn, key, Some(Verdict::Unreachable));
     }
 }
 
-/// True if the agent of a live task is known to be unreachable.
-pub(super) fn is_unreached(turn: &Turn, attempt: &Attempt) -> bool {
-    attempt.is_out_of_sight() && turn.health(attempt.agent) == Health::Down
-}
-
-/// Why an attempt is given up whose agent cannot be reached.
-pub(super) fn unreached(turn: &Turn, agent: AgentKey) -> Arc<Cause> {
+/// Why an attempt is given up that is cut off.
+pub(super) fn cut_off(turn: &Turn, agent: AgentKey) -> Arc<Cause> {
     let why = turn.state().agent(agent).and_then(|agent| agent.cause.clone());
     why.unwrap_or_else(|| Arc::new(Cause::Unsupported("its agent cannot be reached".into())))
 }
@@ -269,6 +264,7 @@ pub(super) fn reported(turn: &mut Turn, attempt: AttemptKey) {
     }
     turn.attempt_fact(attempt, AttemptFact::Moved { phase: Phase::Accepted, cause: None });
     goes_on(turn, attempt);
+    timeout::watch(turn, attempt);
 }
 
 /// An attempt of a job was given up, and is not any more: the job goes on with it, unless another one has followed or won.
@@ -280,6 +276,7 @@ pub(super) fn goes_on(turn: &mut Turn, attempt: AttemptKey) {
         let id = job.id;
         turn.clear_timer(Timer::Dispatch(key));
         turn.job_fact(id, JobFact::CameBack);
+        timeout::watch(turn, attempt);
     }
 }
 

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use crate::domain::decide::admission::{self, Admission, Work};
 use crate::domain::decide::dispatch;
+use crate::domain::decide::instead;
+use crate::domain::decide::not_now;
 use crate::domain::decide::shift;
+use crate::domain::decide::timeout;
 use crate::domain::decide::turn::Turn;
 use crate::domain::fact::FleetFact;
 use crate::domain::id::{AgentKey, MessageId};
-use crate::domain::intent::Send;
+use crate::domain::intent::{Refusal, Remedy, Send};
 use crate::domain::job::plan::WaitReason;
 use crate::domain::route::balance::{Candidate, Draw, Turns, rank};
 use crate::domain::route::decision::{CANDIDATES_KEPT, Decision, Obstacle, Verdict};
@@ -152,14 +155,21 @@ pub(super) fn choose_named(turn: &Turn, key: AgentKey) -> Choice {
     }
 }
 
+/// The refusal of a message that nobody can take: where rules decided, they can say why.
+pub(super) fn refusal(turn: &Turn, target: &Target, why: &Untrusted) -> Refusal {
+    match target {
+        Target::Route(route) => instead(why.clone(), Remedy::Explain(Some(route.clone()))),
+        Target::Any if !turn.live.routes.rules.is_empty() => instead(why.clone(), Remedy::Explain(None)),
+        Target::Any | Target::Agent(_) | Target::Skill(_) | Target::Tag(_) => not_now(why.clone()),
+    }
+}
+
 /// Why no rule decides.
 fn nobody(target: &Target, none: bool) -> String {
     match target {
-        Target::Route(route) => format!(
-            "no rule of route {route} fits this message; `quarterdeck route explain --route {route}` says why"
-        ),
+        Target::Route(route) => format!("no rule of route {route} fits this message"),
         _ if none => "this fleet has no routes: name an agent or a skill".to_owned(),
-        _ => "no rule fits this message; `quarterdeck route explain` says why".to_owned(),
+        _ => "no rule fits this message".to_owned(),
     }
 }
 
@@ -177,6 +187,7 @@ pub(super) fn load(turn: &mut Turn, read: Result<Arc<Rules>, Untrusted>) {
     turn.live.routes = routes;
     if news {
         record_rules(turn);
+        timeout::resume(turn);
     }
     turn.touched.freed = true;
 }

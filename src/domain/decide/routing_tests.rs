@@ -57,6 +57,7 @@ pub(in crate::domain) fn check(rows: Vec<Case<'_>>) {
         fleet.play(&script, until);
         assert_eq!(fleet.stories(), expected, "{name}");
         assert_eq!(fleet.unattended(), Vec::<&str>::new(), "{name}");
+        assert_eq!(fleet.missing_timers(), Vec::<String>::new(), "{name}");
     }
 }
 
@@ -388,6 +389,56 @@ fn what_follows_an_attempt_is_decided_by_how_it_ended() {
     ]);
 }
 
+/// A name, the rule, the rule after the restart, until when, and each task.
+type Restarted<'a> = (&'a str, Rule, Option<Rule>, u64, &'a [&'a str]);
+
+/// The process ends while an attempt runs: the limits of its rule still hold, counted from when it was sent.
+#[test]
+fn a_restart_keeps_the_limits_of_what_runs() {
+    let limit = |seconds| Some(Duration::from_secs(seconds));
+    let base = || Rule::new("r", skill());
+    let hedge = Some(crate::domain::route::Hedge {
+        after: crate::domain::route::HedgeAfter::Time(Duration::from_secs(20)),
+        max: 1,
+    });
+    let canceled = "0 working asked";
+    let rows: [Restarted<'_>; 6] = [
+        ("not before its time", Rule { timeout: limit(20), ..base() }, None, 19_000, &["0 working"]),
+        ("it takes too long", Rule { timeout: limit(20), ..base() }, None, 21_000, &[canceled]),
+        ("its deadline passes", Rule { deadline: limit(20), ..base() }, None, 21_000, &[canceled]),
+        (
+            "the rule has become shorter",
+            base(),
+            Some(Rule { timeout: limit(5), ..base() }),
+            11_000,
+            &[canceled],
+        ),
+        (
+            "the rule has become longer",
+            Rule { timeout: limit(15), ..base() },
+            Some(Rule { timeout: limit(60), ..base() }),
+            30_000,
+            &["0 working"],
+        ),
+        (
+            "it is hedged",
+            Rule { idempotent: true, hedge, ..base() },
+            None,
+            21_000,
+            &["0 working", "1 working"],
+        ),
+    ];
+    for (name, rule, then, until, expected) in rows {
+        let mut fleet = fleet(2, None, rule.clone());
+        fleet.play(&[(0, by_skill())], 10_000);
+        fleet.restart(rules(then.unwrap_or(rule)));
+        assert_eq!(fleet.missing_timers(), Vec::<String>::new(), "{name}");
+        fleet.play(&[], until);
+        let cancels: Vec<_> = fleet.cancels().iter().map(|line| line.replace("agreed", "asked")).collect();
+        assert_eq!(cancels, expected, "{name}");
+    }
+}
+
 /// Retries are a share of the traffic: when everything fails, the retries do not double it.
 #[test]
 fn retries_stay_within_their_budget() {
@@ -482,7 +533,7 @@ fn an_operator_tries_a_job_again_or_moves_it() {
         ),
     ]);
     let refusals: [(&str, Script, &str); 4] = [
-        ("alive", vec![(10, Event::Retry(0, None))], "`quarterdeck task reroute` moves it"),
+        ("alive", vec![(10, Event::Retry(0, None))], "is working"),
         ("completed", vec![(10, ends(0)), (20, Event::Retry(0, None))], "it completed"),
         ("moved to where it is", vec![(10, Event::Reroute(0, Some(0)))], "it is there already"),
         ("over", vec![(10, fails(0)), (20, Event::Reroute(0, None))], "is failed already"),

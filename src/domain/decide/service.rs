@@ -16,6 +16,7 @@ use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::job::Origin;
 use crate::domain::job::carry::Carry;
 use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 
 /// Tasks that leave an agent in one step, at most.
 const MOVED_AT_ONCE: usize = 100;
@@ -65,11 +66,16 @@ fn set(turn: &mut Turn, key: AgentKey, service: Service, by: Option<Untrusted>) 
     look(turn, key);
 }
 
-/// The next moment at which something is due for an agent that is out of service.
-fn schedule(turn: &mut Turn, key: AgentKey) {
-    let Some(out) = turn.state().agent(key).and_then(|agent| agent.service.clone()) else { return };
+/// The next moment at which something is due for an agent that is out of service: the window ends, or what runs is
+/// moved.
+pub(super) fn next(out: &OutOfService) -> Option<At> {
     let moves = out.drain.filter(|drain| drain.empty_since.is_none()).and_then(|drain| drain.move_at);
-    if let Some(due) = out.until.into_iter().chain(moves).min() {
+    out.until.into_iter().chain(moves).min()
+}
+
+fn schedule(turn: &mut Turn, key: AgentKey) {
+    let out = turn.state().agent(key).and_then(|agent| agent.service.as_deref());
+    if let Some(due) = out.and_then(next) {
         turn.set_timer_by(Timer::Service(key), due.max(turn.at));
     }
 }

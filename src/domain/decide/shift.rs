@@ -6,10 +6,10 @@ use crate::domain::agent::shift::{Outlook, Shift, ShiftChange, ShiftEvent, Shift
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::routing;
 use crate::domain::decide::turn::Turn;
-use crate::domain::decide::{not_now, unknown};
+use crate::domain::decide::{instead, not_now, unknown};
 use crate::domain::fact::AgentFact;
 use crate::domain::id::{AgentId, AgentKey};
-use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::intent::{Receipt, Refusal, Remedy};
 use crate::domain::route::message::MessageFields;
 use crate::domain::route::shift::Pair;
 use crate::domain::route::{Selector, Target};
@@ -91,9 +91,8 @@ fn may_begin(turn: &mut Turn, key: AgentKey, terms: &ShiftTerms) -> Result<(), R
             return Err(not_now(format!("{name} is not part of the fleet")));
         }
         if turn.state().shift_of(one).is_some() {
-            return Err(not_now(format!(
-                "{name} takes part in another shift: end that first, `quarterdeck route shift --status` shows it"
-            )));
+            let why = format!("{name} takes part in another shift: end that first");
+            return Err(instead(why, Remedy::LookAtShifts));
         }
     }
     let routes = turn.live.routes.clone();

@@ -13,7 +13,7 @@ use crate::domain::cause::Cause;
 use crate::domain::decide::cascade::Marks;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::turn::Turn;
-use crate::domain::decide::{breaker, cascade, dispatch, fleet, race, retry, service, shift};
+use crate::domain::decide::{breaker, cascade, dispatch, fleet, race, retry, service, shift, timeout};
 use crate::domain::fact::{AttemptFact, FleetFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt};
@@ -269,6 +269,7 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
             if differs {
                 turn.attempt_fact(key, AttemptFact::Moved { phase, cause });
                 retry::goes_on(turn, key);
+                timeout::watch(turn, key);
             }
         }
         Undo::Reroute(key, marks) => {

@@ -162,3 +162,18 @@ fn an_operator_is_asked_as_long_as_the_agent_is_unreachable() {
         assert!(fleet.last_refusal().contains(words), "{name}: {}", fleet.last_refusal());
     }
 }
+
+/// A job that was over and goes on with an attempt that came back is ended by its limits like any other.
+#[test]
+fn what_comes_back_has_its_limits() {
+    let limit = Some(Duration::from_secs(60));
+    let lost = vec![(8000, Event::PresumeLost(0))];
+    for rule in [Rule { deadline: limit, ..rule() }, Rule { timeout: limit, ..rule() }] {
+        let mut fleet = fleet(1, None, rule);
+        fleet.play(&[with(lost.clone()), returns(0, 30)].concat(), 50_000);
+        assert_eq!(fleet.stories(), ["running: 0 working"]);
+        assert_eq!(fleet.missing_timers(), Vec::<String>::new());
+        fleet.play(&[], 62_000);
+        assert_eq!(fleet.cancels(), ["0 working agreed"]);
+    }
+}

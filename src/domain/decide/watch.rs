@@ -72,7 +72,7 @@ pub(super) fn event_seen(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     if agreed {
         cancel::still_talking(turn, key);
     }
-    if verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict.is_out_of_sight()) {
+    if verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict.is_of_absence()) {
         doubt(turn, key, None);
     }
     if gap && !over {
@@ -261,7 +261,7 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
     if gap {
         close_gap(turn, key, via, changed);
     }
-    if task(turn, key).and_then(|task| task.verdict).is_some_and(Verdict::is_out_of_sight) {
+    if task(turn, key).and_then(|task| task.verdict).is_some_and(Verdict::is_of_absence) {
         doubt(turn, key, None);
     }
     if task(turn, key).is_some_and(|task| task.state.is_terminal()) {
@@ -356,9 +356,8 @@ pub(super) fn settle(turn: &mut Turn, key: AttemptKey) {
     let needs_fact = turn.state().attempt(key).is_some_and(|attempt| {
         attempt.progress.is_some() || attempt.task.as_ref().is_some_and(|task| !task.settled)
     });
-    let passing = |verdict: Verdict| {
-        verdict.is_of_silence() || verdict.is_out_of_sight() || verdict == Verdict::Looping
-    };
+    let passing =
+        |verdict: Verdict| verdict.is_of_silence() || verdict.is_of_absence() || verdict == Verdict::Looping;
     if task(turn, key).and_then(|task| task.verdict).is_some_and(passing) {
         doubt(turn, key, None);
     }
@@ -560,7 +559,7 @@ pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Opt
         if !asked {
             doubt(turn, key, Some(Verdict::Stale));
         }
-        retry::out_of_sight(turn, key);
+        retry::agent_away(turn, key);
         turn.clear_timer(Timer::Watch(key));
         turn.clear_timer(Timer::Quiet(key));
     }
@@ -634,7 +633,9 @@ pub(super) fn forget(turn: &mut Turn, key: AttemptKey) {
         let live = turn.agent_live(agent);
         live.foreign_streams = live.foreign_streams.saturating_sub(1);
     }
-    for timer in [Timer::Watch(key), Timer::Quiet(key), Timer::Cancel(key), Timer::Lookup(key)] {
+    let of_task = [Timer::Watch(key), Timer::Quiet(key), Timer::Cancel(key), Timer::Lookup(key)];
+    for timer in of_task.into_iter().chain([Timer::Overdue(key), Timer::Hedge(key), Timer::Unreachable(key)])
+    {
         turn.clear_timer(timer);
     }
     let calls: Vec<_> = turn.live.calls.of_attempt(agent, key).map(|(call, _)| call).collect();

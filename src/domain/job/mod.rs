@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::domain::agent::Health;
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use crate::domain::job::message::{Fingerprint, Message, OfferedAnswer};
@@ -160,6 +161,8 @@ pub struct Attempt {
     pub phase_since: At,
     /// When it was planned or found.
     pub created: At,
+    /// When its message was last sent; `None` before that, and if an earlier version sent it.
+    pub sent: Option<At>,
     /// Why it was refused, unsent or is uncertain.
     pub cause: Option<Arc<Cause>>,
     /// The agent's task.
@@ -345,22 +348,28 @@ impl Attempt {
             None if self.phase == Phase::Uncertain => {
                 Some("did it arrive? Send it again with the same id, or presume it lost")
             }
-            Some(_) if self.is_live() && self.is_unreachable() => Some(
+            Some(_) if self.is_live() && self.waits_for_decision() => Some(
                 "its agent cannot be reached: wait for it, or presume it lost and do the work elsewhere?",
             ),
             _ => None,
         }
     }
 
-    /// True if its agent has been unreachable for so long that a person decides what becomes of its task.
-    pub fn is_unreachable(&self) -> bool {
+    /// True if its agent has been away for so long that a person decides what becomes of its task.
+    pub fn waits_for_decision(&self) -> bool {
         self.task.as_ref().is_some_and(|task| task.verdict == Some(Verdict::Unreachable))
     }
 
-    /// True if its task is alive as far as is known, and its agent cannot be asked.
-    pub fn is_out_of_sight(&self) -> bool {
+    /// True if its task is alive as far as is known, and its agent, which has this health, cannot be asked: nobody can see
+    /// it end now.
+    pub fn is_cut_off(&self, agent: Health) -> bool {
+        self.is_unseen() && agent == Health::Down
+    }
+
+    /// True if its task is alive as far as is known, and nobody has seen it since its agent was away, which may be back.
+    pub fn is_unseen(&self) -> bool {
         let verdict = self.task.as_ref().and_then(|task| task.verdict);
-        self.is_live() && verdict.is_some_and(Verdict::is_out_of_sight)
+        self.is_live() && verdict.is_some_and(Verdict::is_of_absence)
     }
 
     /// What a person is needed for while [`Self::needs_you`]: a word for columns and JSON.

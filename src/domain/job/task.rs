@@ -211,8 +211,8 @@ impl Verdict {
         matches!(self, Self::Silent | Self::Unheard | Self::Stuck | Self::Stalled)
     }
 
-    /// True if its agent cannot be reached.
-    pub fn is_out_of_sight(self) -> bool {
+    /// True if nobody has seen the task since its agent was away.
+    pub fn is_of_absence(self) -> bool {
         matches!(self, Self::Stale | Self::Unreachable)
     }
 

@@ -168,6 +168,9 @@ impl<K: Key, T: Clone> Slab<K, T> {
         let Some(place) = chunk.get_mut(index % CHUNK) else { return };
         let (now, before) = (usize::from(row.is_some()), usize::from(place.is_some()));
         *place = row;
+        if chunk.iter().all(Option::is_none) {
+            *chunk = Vec::new();
+        }
         self.len = self.len + now - before;
     }
 

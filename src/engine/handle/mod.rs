@@ -2,11 +2,13 @@
 
 pub mod remote;
 pub mod wire;
+mod wire_job;
 mod wire_rehearsal;
 mod wire_replay;
 mod wire_routes;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -14,10 +16,11 @@ use crate::domain::audit::page::{AuditFilter, AuditPage, Head, Verification};
 use crate::domain::audit::{Submitter, Surface};
 use crate::domain::cause::Cause;
 use crate::domain::fact::{JournalEntry, Owner};
-use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
+use crate::domain::id::{AgentId, AgentKey, AttemptId, AttemptKey, JobId, JobKey, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal, Send};
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Json, Part};
+use crate::domain::job::{Attempt, Job};
 use crate::domain::metrics::{Block, Minute, MinuteRange};
 use crate::domain::problem::shared_attributes::Attribute;
 use crate::domain::rehearsal::drill::Drill;
@@ -39,6 +42,8 @@ pub struct Handle {
     by: Submitter,
     /// Intents that act are refused here, whatever others may do through handles of their own.
     read_only: bool,
+    /// How far the surface has looked; none for an engine in this process, which keeps its rows itself.
+    seen: Option<Arc<AtomicU64>>,
 }
 
 /// A request to an engine.
@@ -95,6 +100,8 @@ pub enum Query {
     },
     /// The metrics of a range, one block for each step.
     Metrics(MinuteRange),
+    /// The rows of a job, which a client that has only open ones may lack.
+    Job(JobId),
     /// The fields of the first messages of jobs: metadata, and scalars of data parts.
     Fields {
         /// The jobs.
@@ -163,6 +170,8 @@ pub enum Answer {
     Wire(u64, Option<Vec<(AgentKey, Frame)>>),
     /// The answer to [`Query::Metrics`]: the blocks that are not empty, in order, each with its first minute.
     Metrics(Vec<(Minute, Arc<Block>)>),
+    /// The answer to [`Query::Job`]; `None` if there is none.
+    Job(Option<Box<JobRows>>),
     /// The answer to [`Query::Fields`]: names and values, for each job that has any.
     Fields(Vec<(JobId, Vec<Attribute>)>),
     /// The answer to [`Query::Audit`].
@@ -183,6 +192,17 @@ pub enum Answer {
     Replayed(Box<ReplayPage>),
     /// The answer to [`Query::ReadTask`]: the task in the JSON of A2A 1.0.
     Task(Json),
+}
+
+/// The rows of a job, under the keys of its engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JobRows {
+    /// Its key.
+    pub key: JobKey,
+    /// Its row.
+    pub job: Job,
+    /// Those of its attempts, with the ids of their agents.
+    pub attempts: Vec<(AttemptKey, AgentId, Attempt)>,
 }
 
 /// Why a question has no answer.
@@ -238,7 +258,13 @@ impl Follow {
 impl Handle {
     /// A handle from its two channels.
     pub fn new(requests: mpsc::Sender<Request>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { requests, snapshots, by: Submitter::default(), read_only: false }
+        Self { requests, snapshots, by: Submitter::default(), read_only: false, seen: None }
+    }
+
+    /// The same for a mirror of an engine's rows, which reads there how far the surface has looked.
+    pub(super) fn of_mirror(mut self, seen: Arc<AtomicU64>) -> Self {
+        self.seen = Some(seen);
+        self
     }
 
     /// The same connection for an operator, under whose name its intents are recorded.
@@ -280,6 +306,14 @@ impl Handle {
     /// The current snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()
+    }
+
+    /// What has ended up to this revision of the snapshot is not looked at again: a mirror of the engine's rows may drop
+    /// it. Only for a surface whose connection nobody else uses.
+    pub fn has_seen(&self, rev: u64) {
+        if let Some(seen) = &self.seen {
+            seen.fetch_max(rev, Ordering::Relaxed);
+        }
     }
 
     /// A channel with the newest snapshot; a slow reader skips older ones.

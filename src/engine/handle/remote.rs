@@ -1,8 +1,9 @@
 //! A handle to an engine behind a socket, with a mirror of the engine's rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -15,6 +16,8 @@ use crate::domain::fact::JournalEntry;
 use crate::domain::fleet::source::SourceRow;
 use crate::domain::id::{AgentKey, AttemptKey, JobKey, ProblemKey, SourceKey};
 use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::plan::JobPhase;
+use crate::domain::job::{Attempt, Job};
 use crate::domain::problem::Subject;
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
@@ -93,6 +96,7 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
     }
     let (requests, to_send) = mpsc::channel(REQUESTS);
     let (publish, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+    let looked = Arc::new(AtomicU64::new(0));
     let mirror = Mirror {
         snapshot: Snapshot::default(),
         changed: Vec::new(),
@@ -100,6 +104,8 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
         receipts: HashMap::new(),
         results: Vec::new(),
         server_rev: 0,
+        seen: looked.clone(),
+        ended: VecDeque::new(),
         answers: HashMap::new(),
         follows: HashMap::new(),
         next: 0,
@@ -111,7 +117,7 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
     if !matches!(seen, Ok(Ok(_))) {
         return Err(strange("it sends no rows"));
     }
-    Ok((Handle::new(requests, snapshots), hello))
+    Ok((Handle::new(requests, snapshots).of_mirror(looked), hello))
 }
 
 /// Connects to a socket if the listening process belongs to the same user: no other process may read the requests.
@@ -164,6 +170,10 @@ struct Mirror {
     results: Vec<Update>,
     /// The server's revision.
     server_rev: u64,
+    /// How far the surface has looked, if it says so: what had ended then is dropped.
+    seen: Arc<AtomicU64>,
+    /// Jobs that ended, oldest first, each with the revision that shows it.
+    ended: VecDeque<(u64, JobKey)>,
     answers: Answers,
     follows: HashMap<u64, Following>,
     next: u64,
@@ -385,6 +395,10 @@ impl Mirror {
         snapshot.fleet_seq = member(published, "watch_seq")?;
         snapshot.events_per_second = member(published, "events_per_second")?;
         let mut changed = std::mem::take(&mut self.changed);
+        let seen = self.seen.load(Ordering::Relaxed);
+        if seen > 0 {
+            drop_ended(snapshot, &mut changed, &mut self.ended, seen);
+        }
         changed.sort_unstable();
         changed.dedup();
         snapshot.push_batch(changed);
@@ -392,6 +406,52 @@ impl Mirror {
         self.server_rev = member(published, "rev")?;
         self.deliver_results();
         Some(())
+    }
+}
+
+/// Drops the jobs that had ended when the surface last looked, and notes those that have ended since: a batch of a million
+/// messages needs none of them again.
+fn drop_ended(
+    snapshot: &mut Snapshot,
+    changed: &mut Vec<Changed>,
+    ended: &mut VecDeque<(u64, JobKey)>,
+    seen: u64,
+) {
+    let has_ended = |snapshot: &Snapshot, job: &Job| {
+        let goes_on = |key: &AttemptKey| snapshot.attempts.get(*key).is_some_and(Attempt::goes_on);
+        job.phase == JobPhase::Over && !job.attempts.iter().any(goes_on)
+    };
+    let rev = snapshot.rev;
+    let mut jobs = Vec::new();
+    for change in changed.iter() {
+        match *change {
+            Changed::Job(key) | Changed::Timeline(key) => jobs.push(key),
+            Changed::Attempt(key) => match snapshot.attempts.get(key).map(|attempt| attempt.job) {
+                Some(job) if snapshot.jobs.get(job).is_some() => jobs.push(job),
+                // More about a job that was dropped.
+                Some(_) => snapshot.attempts.set(key, None),
+                None => {}
+            },
+            Changed::Agent(_) | Changed::Problem(_) | Changed::Source(_) => {}
+        }
+    }
+    jobs.sort_unstable();
+    jobs.dedup();
+    jobs.retain(|key| snapshot.jobs.get(*key).is_some_and(|job| has_ended(snapshot, job)));
+    ended.extend(jobs.into_iter().map(|key| (rev, key)));
+    while let Some((_, key)) = ended.front().copied().filter(|(rev, _)| *rev <= seen) {
+        ended.pop_front();
+        let job = snapshot.jobs.get(key).filter(|job| has_ended(snapshot, job));
+        let Some(attempts) = job.map(|job| job.attempts.clone()) else { continue };
+        for attempt in attempts {
+            if let Some(row) = snapshot.attempts.get(attempt) {
+                snapshot.attention.put(row.agent, attempt, false);
+            }
+            snapshot.attempts.set(attempt, None);
+            changed.push(Changed::Attempt(attempt));
+        }
+        snapshot.jobs.set(key, None);
+        changed.push(Changed::Job(key));
     }
 }
 

@@ -21,12 +21,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::domain::cause::Cause;
 use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
-use crate::domain::intent::{Intent, Receipt, Refusal, Send};
+use crate::domain::intent::{Intent, Receipt, Refusal, Remedy, Send};
 use crate::domain::job::message::{Json, Part};
 use crate::domain::metrics::{Block, Minute, MinuteRange, Series};
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
-use crate::engine::handle::{Answer, Query, QueryError};
+use crate::engine::handle::{Answer, JobRows, Query, QueryError};
 use crate::net::tap::{Fault, Frame, Kind, Label, Method};
 use crate::protocol::json::{Object, Writer, array, elements};
 use crate::store::metrics;
@@ -315,6 +315,14 @@ impl Record for Refusal {
             Self::ReadOnly => says("read only").end(),
             Self::Unknown(what) => says("unknown").text("text", what.raw()).end(),
             Self::NotNow(why) => says("not now").text("text", why.raw()).end(),
+            // A client of an earlier version reads the reason alone.
+            Self::Instead(why, remedy) => {
+                let says = says("not now").text("text", why.raw()).text("remedy", remedy.as_str());
+                match remedy {
+                    Remedy::Explain(Some(route)) => says.text("route", route).end(),
+                    _ => says.end(),
+                }
+            }
             Self::Cause(cause) => says("cause").raw("cause", &cause.put()).end(),
             Self::Busy => says("busy").end(),
             Self::Unanswered => says("unanswered").end(),
@@ -327,7 +335,14 @@ impl Record for Refusal {
         Some(match &*object.text("what")? {
             "read only" => Self::ReadOnly,
             "unknown" => Self::Unknown(text()?),
-            "not now" => Self::NotNow(text()?),
+            "not now" => {
+                let route = object.text("route").map(|route| Arc::from(&*route));
+                let remedy = object.text("remedy").and_then(|word| Remedy::of(&word, route));
+                match remedy {
+                    Some(remedy) => Self::Instead(text()?, remedy),
+                    None => Self::NotNow(text()?),
+                }
+            }
             "cause" => Self::Cause(member::<std::sync::Arc<Cause>>(&object, "cause")?),
             "busy" => Self::Busy,
             "unanswered" => Self::Unanswered,
@@ -392,6 +407,7 @@ impl Record for Query {
                 .raw("until", &until.0.put())
                 .raw("step", &step.put())
                 .end(),
+            Self::Job(job) => says("job").raw("job", &job.put()).end(),
             Self::Fields { jobs } => says("fields").raw("jobs", &jobs.to_vec().put()).end(),
             Self::Audit { filter, before, limit } => {
                 let writer = put_member(says("audit").raw("filter", &filter.put()), "before", before);
@@ -426,6 +442,7 @@ impl Record for Query {
                 until: Minute(member(&object, "until")?),
                 step: member::<u32>(&object, "step")?.max(1),
             }),
+            "job" => Self::Job(member(&object, "job")?),
             "fields" => Self::Fields { jobs: member::<Vec<JobId>>(&object, "jobs")?.into() },
             "audit" => Self::Audit {
                 filter: member(&object, "filter")?,
@@ -468,6 +485,7 @@ impl Record for Answer {
                 put_member(says("wire").raw("count", &count.put()), "frames", frames).end()
             }
             Self::Metrics(blocks) => put_metrics(blocks),
+            Self::Job(rows) => put_member(says("job"), "rows", &rows.as_deref().cloned()).end(),
             Self::Fields(fields) => says("fields").raw("fields", &fields.put()).end(),
             Self::Audit(page) => says("audit").raw("page", &page.put()).end(),
             Self::AuditVerified(found) => says("audit verified").raw("found", &found.put()).end(),
@@ -499,6 +517,7 @@ impl Record for Answer {
             }
             "wire" => Self::Wire(member(&object, "count")?, member(&object, "frames")?),
             "metrics" => Self::Metrics(get_metrics(&object)?),
+            "job" => Self::Job(member::<Option<JobRows>>(&object, "rows")?.map(Box::new)),
             "fields" => Self::Fields(member(&object, "fields")?),
             "planned" => Self::Planned(member(&object, "plan")?),
             "drilled" => Self::Drilled(member(&object, "drill")?),

@@ -63,13 +63,23 @@ fn messages_of_the_socket_are_read_as_they_were_written() {
     {
         assert_eq!(Receipt::get(&receipt.put()), Some(receipt));
     }
-    for refusal in [Refusal::ReadOnly, Refusal::Busy, Refusal::Unanswered, Refusal::NotNow("later".into())] {
+    let instead = |remedy| Refusal::Instead("later".into(), remedy);
+    for refusal in [
+        Refusal::ReadOnly,
+        Refusal::Busy,
+        Refusal::Unanswered,
+        Refusal::NotNow("later".into()),
+        instead(Remedy::Retry),
+        instead(Remedy::Explain(None)),
+        instead(Remedy::Explain(Some("slow".into()))),
+    ] {
         assert_eq!(Refusal::get(&refusal.put()), Some(refusal));
     }
     for query in [
         Query::Facts { owner: Owner::Job(job), limit: 7 },
         Query::Facts { owner: Owner::Fleet, limit: 7 },
         Query::Wire { agent: None, known: 3 },
+        Query::Job(job),
         Query::Fields { jobs: [job].into() },
         Query::Metrics(MinuteRange { from: Minute(7), until: Minute(70), step: 5 }),
         Query::ReadTask { agent, task: "t".into() },

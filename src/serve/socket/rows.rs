@@ -6,7 +6,7 @@ use super::client::Outbox;
 use super::deltas::Deltas;
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentKey, AttemptKey};
-use crate::domain::job::Attempt;
+use crate::domain::job::{Attempt, Job};
 use crate::domain::problem::{Problem, Subject};
 use crate::domain::state::Changed;
 use crate::domain::state::slab::Key;
@@ -20,6 +20,9 @@ use crate::store::record::{AttemptRow, ProblemRow, Record};
 pub(super) const ROWS: usize = 200;
 /// A line ends with the row that makes it this long, in bytes: an agent's card may have 4 MiB.
 const ROW_BYTES: usize = 1024 * 1024;
+
+/// A longer message is left out of the row of its job, in bytes.
+const LARGE_MESSAGE: u64 = 64 * 1024;
 
 /// The cards that a client has, by their digests. `None`: the client wants the card with every row of an agent.
 #[derive(Debug)]
@@ -97,11 +100,7 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed], cards: &mut SentCards) -> (
         let (rows, row) = match *changed {
             Changed::Agent(key) => (&mut agents, keyed(key, agent_row(snapshot, key, cards))),
             Changed::Job(key) | Changed::Timeline(key) => {
-                let job = snapshot.jobs.get(key).map(|job| {
-                    let keys = array(job.attempts.iter().map(|key| key.0.to_string()));
-                    with(job.put(), "attempts", &keys)
-                });
-                (&mut jobs, keyed(key, job))
+                (&mut jobs, keyed(key, snapshot.jobs.get(key).map(job_row)))
             }
             Changed::Attempt(key) => (&mut attempts, keyed(key, attempt_row(snapshot, key))),
             Changed::Problem(key) => (&mut problems, keyed(key, snapshot.problems.get(key).map(problem_row))),
@@ -121,6 +120,14 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed], cards: &mut SentCards) -> (
         .raw("sources", &array(sources))
         .end();
     (rows, count)
+}
+
+/// A client is sent the row of a job with each of its facts, and its facts have the message anyway.
+fn job_row(job: &Job) -> String {
+    let is_large = job.message.as_ref().is_some_and(|message| message.size() > LARGE_MESSAGE);
+    let row = if is_large { Job { message: None, ..job.clone() }.put() } else { job.put() };
+    let keys = array(job.attempts.iter().map(|key| key.0.to_string()));
+    with(row, "attempts", &keys)
 }
 
 fn agent_row(snapshot: &Snapshot, key: AgentKey, cards: &mut SentCards) -> Option<String> {

@@ -197,6 +197,7 @@ impl Record for AttemptRow {
             may_have_arrived,
             phase_since,
             created,
+            sent,
             cause,
             task,
             answer,
@@ -214,6 +215,9 @@ impl Record for AttemptRow {
         add(&mut members, "may_have_arrived", may_have_arrived);
         add(&mut members, "phase_since", phase_since);
         add(&mut members, "created", created);
+        if sent.is_some() {
+            add(&mut members, "sent", sent);
+        }
         add(&mut members, "cause", cause);
         add(&mut members, "task", task);
         add(&mut members, "answer", answer);
@@ -233,6 +237,7 @@ impl Record for AttemptRow {
             may_have_arrived: member(&object, "may_have_arrived")?,
             phase_since: member(&object, "phase_since")?,
             created: member(&object, "created")?,
+            sent: member(&object, "sent")?,
             cause: member(&object, "cause")?,
             task: member(&object, "task")?,
             answer: member(&object, "answer")?,

@@ -18,6 +18,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::{KeyOutcome, Step};
 use crate::tui::theme::Role;
 use crate::tui::views::lists::counted;
+use crate::tui::views::queue::QueueRows;
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::{format, layout};
 
@@ -71,6 +72,8 @@ pub struct Views {
     complaint: Option<&'static str>,
     /// The publication that was counted, and when.
     counted: (u64, At),
+    /// What waits and what is dead, kept up from changes: among a million jobs it is looked for once.
+    queue: QueueRows,
 }
 
 impl Views {
@@ -87,6 +90,7 @@ impl Views {
             goes: None,
             complaint: None,
             counted: (0, At::ZERO),
+            queue: QueueRows::default(),
         };
         let here = list.and_then(|list| list.settings().saved.clone());
         let word = present.word();
@@ -102,10 +106,14 @@ impl Views {
 
     fn count(&mut self, ctx: &Context) {
         self.counted = (ctx.snapshot.rev, ctx.now);
+        self.queue.sync(&ctx.snapshot);
         for row in &mut self.rows {
             row.count = match &row.what {
+                What::View(_, Action::ViewQueue) => self.queue.words(),
                 What::View(_, action) => of_view(ctx, *action),
-                What::Saved(saved) => counted(&ctx.snapshot, saved).map(format::count).unwrap_or_default(),
+                What::Saved(saved) => {
+                    counted(&ctx.snapshot, saved, &self.queue).map(format::count).unwrap_or_default()
+                }
             };
         }
     }
@@ -259,7 +267,6 @@ fn of_view(ctx: &Context, action: Action) -> String {
         Action::ViewProblems => snapshot.problem_counts().words(),
         Action::ViewNow => "results as callers see them".into(),
         Action::ViewMetrics => format!("last {}", ctx.window.word(&ctx.clocks)),
-        Action::ViewQueue => "what waits, dead letters".into(),
         Action::ViewRoutes => "which agents get which messages".into(),
         Action::ViewPulse => "agents over time".into(),
         Action::ViewWire => "what was sent and received".into(),

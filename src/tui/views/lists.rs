@@ -1,6 +1,7 @@
 //! The lists that can be saved as views: the columns of each, and how many rows a saved view shows.
 
 use super::listing::{LARGE, List, Order, Rows};
+use super::queue::QueueRows;
 use super::task_rows::TaskRows;
 use super::{
     View, agent_rows, audit, candidates, changes, fleet, inbox, metrics, now, problem_rows, problems, pulse,
@@ -141,8 +142,9 @@ impl SavedView {
     }
 }
 
-/// The number of rows that a saved view shows, counted over the newest if there are very many; `None` if unknown.
-pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
+/// The number of rows that a saved view shows, counted over the newest if there are very many; `None` if unknown. Those of
+/// the queue are found before.
+pub fn counted(snapshot: &Snapshot, saved: &SavedView, queue: &QueueRows) -> Option<usize> {
     fn count<R: Rows>(source: &R, snapshot: &Snapshot, order: &Order) -> usize {
         source.keys(snapshot).filter(|key| source.shows(snapshot, *key, order)).count()
     }
@@ -163,9 +165,9 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
         ListKind::Inbox => count(&inbox::WaitingRows, snapshot, &order),
         ListKind::Problems => count(&problem_rows::ProblemRows::default(), snapshot, &order),
         ListKind::Sources => count(&sources::SourceRows, snapshot, &order),
+        ListKind::Queue => count(queue, snapshot, &order),
         // Their rows are read only while their view is shown.
         ListKind::Wire
-        | ListKind::Queue
         | ListKind::Routes
         | ListKind::Now
         | ListKind::Metrics

@@ -102,7 +102,7 @@ fn died(snapshot: &Snapshot, job: &Job) -> At {
 
 impl QueueRows {
     /// Applies changes; true if the list has other rows now, or these have changed.
-    fn sync(&mut self, snapshot: &Snapshot) -> bool {
+    pub fn sync(&mut self, snapshot: &Snapshot) -> bool {
         if self.rev == snapshot.rev {
             return false;
         }
@@ -134,6 +134,22 @@ impl QueueRows {
         }
         self.rev = snapshot.rev;
         changed
+    }
+
+    /// How many wait, and how many dead letters there are.
+    pub fn words(&self) -> String {
+        let waiting = match self.queued.len() {
+            1 => "1 waits".to_owned(),
+            count => format!("{} wait", format::count(count)),
+        };
+        format!("{waiting}, {}", self.dead_words())
+    }
+
+    fn dead_words(&self) -> String {
+        match self.dead.len() {
+            1 => "1 dead letter".to_owned(),
+            count => format!("{} dead letters", format::count(count)),
+        }
     }
 
     /// Notes where a job belongs; true if it does, or did.
@@ -300,17 +316,13 @@ impl Screen for QueueView {
             1 => "1 job waits".to_owned(),
             count => format!("{} jobs wait{}", format::count(count), oldest.unwrap_or_default()),
         };
-        let dead = match rows.dead.len() {
-            1 => "1 dead letter".to_owned(),
-            count => format!("{} dead letters", format::count(count)),
-        };
         let left = rows.left.iter().filter(|at| ctx.now.since(**at) < LEFT_WITHIN).count();
         let watched = canvas.coarse_age(rows.since.max(ctx.now - LEFT_WITHIN));
         let left = match left {
             0 => String::new(),
             count => format!(" · {} sent in {watched}", format::count(count)),
         };
-        let facts = self.list.facts(ctx, format!("{waiting}{left} · {dead}"));
+        let facts = self.list.facts(ctx, format!("{waiting}{left} · {}", rows.dead_words()));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = self.list.state.settings.leaves_out();

@@ -358,7 +358,7 @@ pub fn doubt(attempt: &Attempt) -> Option<String> {
 
 /// The next step for an operator; `None` if there is none.
 pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
-    if attempt.is_live() && attempt.is_unreachable() {
+    if attempt.is_live() && attempt.waits_for_decision() {
         return Some(ctx.step(Action::Again, "presume it lost, and send it elsewhere; or wait"));
     }
     if attempt.phase == Phase::Uncertain {

@@ -141,6 +141,7 @@ impl Console {
             Query::Plan(acts) => Answer::Planned(Box::new(self.scene.plan(self.now, acts))),
             Query::Drill(agents) => Answer::Drilled(Box::new(self.scene.drill(self.now, agents))),
             Query::Kill { .. } => Answer::Killed,
+            Query::Job(_) => Answer::Job(None),
             Query::RulesFile { file } => Answer::RulesFile(Box::new(routed::rules_file(file.as_deref()))),
             Query::Replay { after, .. } => {
                 let mut agents = self.scene.state.agents().iter().map(|(_, agent)| agent.id);

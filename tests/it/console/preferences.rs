@@ -199,6 +199,18 @@ fn the_menu_of_views_saves_and_deletes() {
 }
 
 #[test]
+fn the_rows_of_a_saved_queue_are_counted() {
+    let mut console = console(120, 40, "", "");
+    console.press("9 / \"is=waiting\" enter v ctrl-s \"waits\" enter");
+    let Some(Cmd::Views(Change::Keep(kept))) = console.asked.pop() else { panic!("{:?}", console.asked) };
+    console.send([Msg::Views(Change::Keep(kept.clone()), Ok(vec![kept]))]);
+    let menu = console.press("v").screen();
+    let row =
+        menu.lines().find(|line| line.contains("queue · is=waiting")).unwrap_or_else(|| panic!("{menu}"));
+    assert!(row.split_whitespace().collect::<Vec<_>>().join(" ").contains("waits 4 queue"), "{row}");
+}
+
+#[test]
 fn the_tasks_of_an_agent_are_saved_as_a_filter() {
     let mut console = console(120, 40, "", "");
     console.press("/ \"cashier-1\" enter g n v ctrl-s \"its\" enter");

@@ -224,6 +224,8 @@ fn jobs_in_the_queue_come_and_go() {
     console.now = at(253.0);
     console.publish();
     assert!(console.screen().contains("3 jobs wait, oldest 3m · 2 dead letters"), "{}", console.screen());
+    assert!(console.press("v").screen().contains("3 wait, 2 dead letters"), "{}", console.screen());
+    console.press("esc");
     // The newest dead letter is above the older one.
     assert!(jobs(&mut console)[3].starts_with("charge order 88220"), "{}", console.screen());
     // One that is sent counts for a minute.
@@ -319,6 +321,7 @@ fn submitted(console: &Console) -> Vec<String> {
     let words = |intent: &Intent| match intent {
         Intent::Retry { to, .. } => format!("retry {}", name(to)),
         Intent::Reroute { to, .. } => format!("reroute {}", name(to)),
+        Intent::Requeue { to, .. } => format!("requeue {}", name(to)),
         Intent::PresumeLost { .. } => "presume lost".into(),
         Intent::Send(send) => match &send.target {
             Target::Agent(id) => format!("send {}", name(&Some(*id))),
@@ -402,6 +405,24 @@ fn a_card_offers_what_fits_the_state() {
         let screen = pressed(120, 40, &keys).screen();
         assert!(screen.contains(shown), "{keys}: {shown}\n{screen}");
     }
+}
+
+/// A job that was sent and one that never was end without a result, and both are marked.
+#[test]
+fn dead_letters_of_both_kinds_are_tried_again_together() {
+    let mut console = Console::new(120, 40);
+    let job = console.model.context.snapshot.jobs.iter().find(|(_, job)| job.title.raw().contains("88214"));
+    let job = job.map(|(_, job)| job.id).unwrap();
+    console.scene.add_fact(253.0, Fact::Job(job, JobFact::Ended { cause: Some(Arc::new(Cause::Refused)) }));
+    console.now = at(253.0);
+    console.publish();
+    let mut console = pressed_on(console, "9 z * r");
+    let card = console.screen();
+    for words in ["1 was sent before, 1 was never sent", "2 jobs", "type 2 to do it", "What was never sent"] {
+        assert!(card.contains(words), "{words}\n{card}");
+    }
+    let console = pressed_on(console, "\"o2\" tab \"why\" enter");
+    assert_eq!(submitted(&console), ["retry router", "requeue router"]);
 }
 
 #[test]

@@ -83,6 +83,11 @@ impl Disk {
     pub(super) fn fails(&self) -> bool {
         self.failing.is_some()
     }
+
+    /// True if every caller was told the result of its act.
+    pub(super) fn is_answered(&self) -> bool {
+        self.acts.is_empty()
+    }
 }
 
 /// True if both intents change the same thing.

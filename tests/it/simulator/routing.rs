@@ -208,7 +208,7 @@ impl World {
                 {
                     let canceled =
                         row.task.as_ref().map_or(row.phase == Phase::Sending, |task| task.cancel.is_some());
-                    assert!(canceled || row.is_out_of_sight(), "{key:?} was won, but nobody stops {row:?}");
+                    assert!(canceled || row.is_unseen(), "{key:?} was won, but nobody stops {row:?}");
                 }
                 continue;
             }

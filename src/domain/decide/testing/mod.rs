@@ -557,6 +557,11 @@ impl Fleet {
         self.core.unattended().into_iter().map(|(_, what)| what).collect()
     }
 
+    /// The timers that rows imply and that are not set.
+    pub(in crate::domain) fn missing_timers(&self) -> Vec<String> {
+        self.core.missing_timers(self.now)
+    }
+
     /// The milliseconds at which calls of a name were made.
     pub(in crate::domain) fn calls(&self, name: &str) -> Vec<u64> {
         self.calls.iter().filter(|(.., called)| *called == name).map(|(at, ..)| *at).collect()

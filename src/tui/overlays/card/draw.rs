@@ -11,6 +11,9 @@ use crate::tui::widgets::field::Field;
 use crate::tui::widgets::text::wrap;
 use crate::tui::{layout, states};
 
+/// Items of each kind that are listed.
+const SHOWN: usize = 6;
+
 enum Line {
     Rule(&'static str),
     Text(Vec<Span>),
@@ -31,7 +34,7 @@ impl Card {
         let mut facts = Vec::new();
         if !matches!(self.about, About::Quit) {
             let count = self.count(ctx);
-            let word = match (matches!(self.about, About::Requeue(_)), count) {
+            let word = match (!self.unsent.is_empty(), count) {
                 (true, 1) => "job",
                 (true, _) => "jobs",
                 (false, 1) => "task",
@@ -158,7 +161,7 @@ impl Card {
         if let Some(changed) = &self.changed {
             text(9, format!("{changed}. Look again."), Role::Warn);
         }
-        for (at, subject) in self.subjects.iter().take(6).enumerate() {
+        for (at, subject) in self.subjects.iter().take(SHOWN).enumerate() {
             let Some(attempt) = ctx.latest.attempts.get(subject.key) else { continue };
             text(if at == 0 { 7 } else { 3 }, subject_line(canvas, ctx, attempt), Role::Plain);
             if let (About::Answer(_), Some(note)) =
@@ -167,26 +170,25 @@ impl Card {
                 text(6, format!("\"{}\"", note.line()), Role::You);
             }
         }
-        if let About::Requeue(jobs) = &self.about {
-            let rows =
-                jobs.iter().filter_map(|(key, id)| ctx.latest.jobs.get(*key).filter(|job| job.id == *id));
-            for (at, job) in rows.take(6).enumerate() {
-                let cause = job.plan.as_ref().and_then(|plan| plan.dead.as_ref());
-                let cause = cause
-                    .map_or_else(|| "it is no dead letter any more".to_owned(), |cause| cause.to_string());
-                text(
-                    if at == 0 { 7 } else { 3 },
-                    format!("{}: {cause}", job.title.line().fit(44)),
-                    Role::Plain,
-                );
-            }
+        if let Some(kinds) = self.kinds(ctx) {
+            text(7, kinds, Role::Plain);
+        }
+        let unsent = self.unsent.iter();
+        let unsent = unsent.filter_map(|(key, id)| ctx.latest.jobs.get(*key).filter(|job| job.id == *id));
+        for (at, job) in unsent.take(SHOWN).enumerate() {
+            let cause = job.plan.as_ref().and_then(|plan| plan.dead.as_ref());
+            let cause =
+                cause.map_or_else(|| "it is no dead letter any more".to_owned(), |cause| cause.to_string());
+            let line = format!("{}: {cause}", job.title.line().fit(44));
+            text(if at == 0 { 7 } else { 3 }, line, Role::Plain);
         }
         let rows = self.ready(ctx);
         if matches!(self.about, About::Answer(_)) && rows.iter().any(|(_, row)| uncertain_answer(row)) {
             text(8, format!("{MAY_HAVE_ARRIVED}."), Role::Warn);
         }
-        if self.subjects.len() > 6 {
-            text(5, format!("and {} more", self.subjects.len() - 6), Role::Quiet);
+        let more = self.subjects.len().saturating_sub(SHOWN) + self.unsent.len().saturating_sub(SHOWN);
+        if more > 0 {
+            text(5, format!("and {more} more"), Role::Quiet);
         }
         if self.left_out > 0 {
             text(6, format!("{} marked stay as they are: {}", self.left_out, self.about.unfit()), Role::Warn);
@@ -219,7 +221,8 @@ impl Card {
         }
         let commands = self.commands(ctx, 2);
         let is_whole = self.bulk_command(ctx).is_some();
-        let more = if is_whole { 0 } else { self.subjects.len().saturating_sub(commands.len()) };
+        let all = self.subjects.len() + self.unsent.len();
+        let more = if is_whole { 0 } else { all.saturating_sub(commands.len()) };
         if !commands.is_empty() {
             lines.push((2, Line::Rule("the same as a command")));
             for command in commands.iter().take(2) {

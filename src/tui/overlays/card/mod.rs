@@ -54,7 +54,7 @@ pub enum About {
     /// Send something again, or move it.
     Again(Again),
     /// Try dead letters again of which no attempt was made.
-    Requeue(Vec<(JobKey, JobId)>),
+    Requeue,
     /// Answer a question that offers choices.
     Answer(Vec<Choice>),
     /// Quit the console.
@@ -83,6 +83,8 @@ enum Typing {
 pub struct Card {
     about: About,
     subjects: Vec<Subject>,
+    /// Dead letters of which no attempt was made, which are tried again like the subjects.
+    unsent: Vec<(JobKey, JobId)>,
     /// Marked, but it cannot be done to them.
     left_out: usize,
     choice: Option<usize>,
@@ -122,7 +124,7 @@ impl About {
             Self::Orphans => attempt.task.is_some() && !attempt.is_live(),
             Self::Again(again) => Again::of(snapshot, attempt) == Ok(*again),
             Self::Answer(_) => attempt.awaits_answer(),
-            Self::Requeue(_) | Self::Quit => false,
+            Self::Requeue | Self::Quit => false,
         }
     }
 
@@ -132,7 +134,7 @@ impl About {
             Self::Cancel | Self::Orphans => "they have ended, or never became a task",
             Self::Again(again) => again.unfit(),
             Self::Answer(_) => "they have no question",
-            Self::Requeue(_) => "they have attempts, or are no dead letters",
+            Self::Requeue => "they wait, or ended with a result",
             Self::Quit => "",
         }
     }
@@ -147,7 +149,7 @@ impl About {
             Self::Cancel | Self::Orphans => format!("it has ended: {}", label.word),
             Self::Again(_) => format!("it is {} now", label.word),
             Self::Answer(_) => format!("it has no question: {}", label.word),
-            Self::Requeue(_) | Self::Quit => String::new(),
+            Self::Requeue | Self::Quit => String::new(),
         }
     }
 }
@@ -167,7 +169,7 @@ impl Card {
             .collect();
         let with = match about {
             About::Cancel | About::Orphans | About::Again(Again::Live) => delegated::of(&ctx.latest, keys),
-            About::Again(_) | About::Requeue(_) | About::Answer(_) | About::Quit => BTreeMap::new(),
+            About::Again(_) | About::Requeue | About::Answer(_) | About::Quit => BTreeMap::new(),
         };
         Self {
             source: Source::Rows,
@@ -178,6 +180,7 @@ impl Card {
             left_out: keys.len() - subjects.len(),
             about,
             subjects,
+            unsent: Vec::new(),
             choice: None,
             lit: false,
             seen: None,
@@ -207,7 +210,7 @@ impl Card {
 
     /// True if it applies to no item.
     pub fn is_empty(&self) -> bool {
-        self.subjects.is_empty() && !matches!(self.about, About::Quit | About::Requeue(_))
+        self.subjects.is_empty() && self.unsent.is_empty() && !matches!(self.about, About::Quit)
     }
 
     /// The card shown before the console ends.
@@ -226,7 +229,7 @@ impl Card {
     }
 
     fn is_bulk(&self) -> bool {
-        self.subjects.len() > 1 || matches!(&self.about, About::Requeue(jobs) if jobs.len() > 1)
+        self.subjects.len() + self.unsent.len() > 1
     }
 
     /// How many items it can still be done to.
@@ -402,7 +405,7 @@ impl Card {
             KeyCode::Enter => {
                 let ready = self.count(ctx);
                 if self.number.text().trim() != ready.to_string() {
-                    let of = if matches!(self.about, About::Requeue(_)) { "jobs" } else { "tasks" };
+                    let of = if self.unsent.is_empty() { "tasks" } else { "jobs" };
                     self.complaint = Some(format!("type {ready}, the number of {of}, to do it"));
                 } else if ctx.info.protect && self.why.text().trim().is_empty() {
                     self.typing = Typing::Why;
@@ -441,7 +444,7 @@ impl Card {
     /// The choices with their meanings.
     fn choices(&self, ctx: &Context) -> Vec<(String, String)> {
         match &self.about {
-            About::Again(_) | About::Requeue(_) => {
+            About::Again(_) | About::Requeue => {
                 self.again(ctx).into_iter().map(|choice| (choice.label.to_owned(), choice.meaning)).collect()
             }
             About::Answer(choices) => {
@@ -455,9 +458,14 @@ impl Card {
     fn again(&self, ctx: &Context) -> Vec<again::Choice> {
         let name = self.pick.name(ctx);
         let again = match &self.about {
+            // Those that were never sent have no agent to which they could go again.
+            About::Again(_) | About::Requeue if !self.unsent.is_empty() => {
+                return again::anywhere(name.as_deref());
+            }
             About::Again(again) => *again,
-            About::Requeue(_) => return again::anywhere(name.as_deref()),
-            About::Cancel | About::Orphans | About::Answer(_) | About::Quit => return Vec::new(),
+            About::Requeue | About::Cancel | About::Orphans | About::Answer(_) | About::Quit => {
+                return Vec::new();
+            }
         };
         let ready: Vec<&Attempt> = self.ready(ctx).into_iter().map(|(_, attempt)| attempt).collect();
         again.choices(&ctx.latest, &ready, name.as_deref())
@@ -535,7 +543,7 @@ impl Card {
                 };
                 chosen.map(answer).into_iter().collect()
             }
-            About::Requeue(_) | About::Quit => Vec::new(),
+            About::Requeue | About::Quit => Vec::new(),
         }
     }
 

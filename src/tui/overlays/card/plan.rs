@@ -28,10 +28,12 @@ impl Card {
     fn acts(&self, ctx: &Context) -> Vec<Intent> {
         let plans = match &self.about {
             About::Again(_) => {
-                self.act_again(ctx).is_some_and(|act| act != Act::Resend) && !self.pick.is_open
+                let is_known = self.act_again(ctx).is_some_and(|act| act != Act::Resend);
+                // Of what was never sent nothing is foretold.
+                is_known && !self.pick.is_open && self.unsent.is_empty()
             }
             About::Cancel | About::Orphans => self.is_bulk(),
-            About::Requeue(_) | About::Answer(_) | About::Quit => false,
+            About::Requeue | About::Answer(_) | About::Quit => false,
         };
         let rows = self.ready(ctx).into_iter().filter(|_| plans).take(MOST);
         rows.flat_map(|(_, row)| self.intents_because(ctx, row, None)).collect()
@@ -149,7 +151,7 @@ impl Card {
 
     /// One command for all of them, where there is one.
     pub(super) fn bulk_command(&self, ctx: &Context) -> Option<String> {
-        if !self.is_bulk() {
+        if !self.is_bulk() || !self.unsent.is_empty() {
             return None;
         }
         let verb = match (&self.about, self.act_again(ctx)) {

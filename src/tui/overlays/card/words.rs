@@ -6,6 +6,9 @@ use crate::tui::again::Again;
 use crate::tui::command;
 use crate::tui::context::Context;
 
+/// What becomes of a dead letter in the queue.
+const LEAVES: &str = "It has no deadline there, and leaves once an agent takes it.";
+
 impl Card {
     pub(super) fn words(&self, ctx: &Context, id: &str) -> String {
         match &self.about {
@@ -13,7 +16,7 @@ impl Card {
             About::Orphans => format!("cancel of what {id} delegated requested"),
             About::Again(again) => again.done(self.act_again(ctx), id),
             About::Answer(_) => format!("{id} answered"),
-            About::Requeue(_) => format!("{id} is tried again"),
+            About::Requeue => format!("{id} is tried again"),
             About::Quit => String::new(),
         }
     }
@@ -36,7 +39,7 @@ impl Card {
             About::Cancel if self.is_bulk() => "cancel tasks",
             About::Cancel => "cancel",
             About::Again(again) => again.title(self.is_bulk()),
-            About::Requeue(_) => Again::Ended.title(self.is_bulk()),
+            About::Requeue => Again::Ended.title(self.is_bulk()),
             About::Answer(_) => "answer",
             About::Quit => "quit",
         }
@@ -66,7 +69,10 @@ impl Card {
                 let rows: Vec<&Attempt> = ready.iter().map(|(_, row)| *row).collect();
                 let (act, name) = (self.act_again(ctx), self.pick.name(ctx));
                 let effect = again.effect(act, &ctx.latest, &rows, name.as_deref(), self.carry);
-                effect.into_iter().chain(self.with_words(ctx)).collect()
+                let unsent = self
+                    .kinds(ctx)
+                    .map(|_| format!("What was never sent goes back into the queue. {LEAVES}"));
+                effect.into_iter().chain(self.with_words(ctx)).chain(unsent).collect()
             }
             About::Answer(choices) => {
                 let chosen = self.choice.and_then(|at| choices.get(at));
@@ -77,10 +83,11 @@ impl Card {
                     chosen.unwrap_or_default()
                 )]
             }
-            About::Requeue(_) => vec![
-                "It was never sent, so nothing is done twice. It goes back into the queue, without a deadline, and leaves once an agent takes it."
-                    .to_owned(),
-            ],
+            About::Requeue => {
+                vec![format!(
+                    "It was never sent, so nothing is done twice. It goes back into the queue. {LEAVES}"
+                )]
+            }
             About::Quit => leaving(ctx),
         }
     }
