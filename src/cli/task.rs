@@ -185,7 +185,7 @@ fn print_read(
         Some(attempt) => protocol_json::ours(snapshot, attempt),
         None => json!({
             "agent": name, "job": null, "attempt": null, "messageId": null, "attemptState": "accepted",
-            "verdict": null, "agentSays": null, "cancel": null,
+            "verdict": null, "usualPause": null, "agentSays": null, "cancel": null,
         }),
     };
     let mut value = protocol_json::with_ours(value, ours);

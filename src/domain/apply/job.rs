@@ -251,8 +251,8 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
             edit_task(state, job, id, |task| task.gap_since = Some(*since));
         }
         AttemptFact::GapClosed { .. } => edit_task(state, job, id, |task| task.gap_since = None),
-        AttemptFact::VerdictChanged { verdict } => {
-            edit_task(state, job, id, |task| task.verdict = *verdict);
+        AttemptFact::VerdictChanged { verdict, usual } => {
+            edit_task(state, job, id, |task| (task.verdict, task.usual) = (*verdict, *usual));
         }
         AttemptFact::CancelMoved { mark, cause: _, late: _ } => edit_task(state, job, id, |task| {
             task.cancel = Some(*mark);
@@ -344,6 +344,7 @@ fn new_task(
         first_peer_time: peer_time,
         says: None,
         verdict: None,
+        usual: None,
         cancel: None,
         ignored: false,
         cascades: false,

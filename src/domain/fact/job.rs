@@ -7,7 +7,7 @@ use crate::domain::id::{AgentId, AttemptId, ContextId, MessageId, TaskId};
 use crate::domain::job::carry::Carried;
 use crate::domain::job::message::{Json, Message, Part};
 use crate::domain::job::plan::{NextAgent, Plan, RaceReason, WaitReason};
-use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
+use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, UsualPause, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::route::Target;
 use crate::domain::route::decision::Decision;
@@ -224,6 +224,8 @@ pub enum AttemptFact {
     VerdictChanged {
         /// The verdict; `None` if it was withdrawn.
         verdict: Option<Verdict>,
+        /// The usual pause, if the task is stuck because of it.
+        usual: Option<UsualPause>,
     },
     /// A cancel moved on.
     CancelMoved {

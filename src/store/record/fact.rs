@@ -129,7 +129,7 @@ bodies!(AttemptFact {
     ArtifactSeen = "artifact_seen" { artifact, name, append, parts, last },
     GapOpened = "gap_opened" { since, cause },
     GapClosed = "gap_closed" { via, changed },
-    VerdictChanged = "verdict_changed" { verdict },
+    VerdictChanged = "verdict_changed" { verdict, usual },
     CancelMoved = "cancel_moved" { mark, cause, late },
     CancelWithdrawn = "cancel_withdrawn" { mark },
     CascadeAsked = "cascade_asked" { asked },

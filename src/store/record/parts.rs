@@ -14,7 +14,7 @@ use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, Of
 use crate::domain::job::plan::{
     JobPhase, NextAgent, NextRacer, Plan, Race, RaceReason, Racer, WaitReason, Waiting,
 };
-use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
+use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, UsualPause, Verdict, Via};
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
 use crate::domain::problem::{Kind, Muted, NotificationEvent, Taken};
 use crate::domain::route::decision::{Considered, Decision, Obstacle, Verdict as RouteVerdict};
@@ -103,6 +103,7 @@ record! {
     ArtifactMeta { id, name, print, closed }
     Progress { artifacts, messages, messages_total, content }
     LateEnd { state, after }
+    UsualPause { time, made_up }
     Waiting { why, since, until }
     OutOfService { by, since, why, until, drain }
     Drain { move_at, empty_since }

@@ -7,7 +7,7 @@ use crate::domain::fact::{AgentFact, AttemptFact, JobFact};
 use crate::domain::job::carry::{Carried, CarryContext, CarryHistory};
 use crate::domain::job::detail::Line;
 use crate::domain::job::plan::{RaceReason, WaitReason};
-use crate::domain::job::task::{CancelMark, TaskState, Verdict, Via};
+use crate::domain::job::task::{CancelMark, TaskState, UsualPause, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::route;
 use crate::domain::route::decision::Considered;
@@ -305,7 +305,9 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
             let compared = if *changed { "something had changed" } else { "nothing was missed" };
             one(format!("{0}{0}{0} updated again by {1}: {compared}", glyphs.gap, via.as_str()), Role::Plain)
         }
-        AttemptFact::VerdictChanged { verdict, .. } => return Some(verdict_words(*verdict, glyphs)),
+        AttemptFact::VerdictChanged { verdict, usual } => {
+            return Some(verdict_words(*verdict, *usual, glyphs));
+        }
         AttemptFact::CancelMoved { late: Some(late), .. } => one(format!("cancel: {late}"), Role::Warn),
         AttemptFact::CancelMoved { mark, cause, .. } => {
             let (text, role) = match mark {
@@ -378,11 +380,12 @@ fn phase_words(phase: Phase, cause: Option<&Cause>, glyphs: &'static Glyphs) -> 
     one(format!("{text}{}", because(cause)), role)
 }
 
-fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span> {
+fn verdict_words(verdict: Option<Verdict>, usual: Option<UsualPause>, glyphs: &'static Glyphs) -> Vec<Span> {
     let text = match verdict {
         None => return one("no longer in doubt", Role::Plain),
-        Some(Verdict::Silent) => "silent: no event for far longer than usual",
+        Some(Verdict::Silent) => "silent: no event for long; what is usual is not known yet",
         Some(Verdict::Unheard) => "unheard: its stream is open, but nothing ever arrived on it",
+        Some(Verdict::Stuck) if usual.is_some() => "stuck",
         Some(Verdict::Stuck) => "stuck: no event for many times the usual pause",
         Some(Verdict::Looping) => "looping: it repeats the same status",
         Some(Verdict::Stalled) => "stalled: its stream was cut, and its reported state has not changed since",
@@ -398,5 +401,6 @@ fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span>
             );
         }
     };
-    one(format!("{} {text}", glyphs.doubtful), Role::Warn)
+    let usual = usual.map_or_else(String::new, |usual| format!(": {usual}"));
+    one(format!("{} {text}{usual}", glyphs.doubtful), Role::Warn)
 }

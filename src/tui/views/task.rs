@@ -633,7 +633,7 @@ impl TaskView {
             }
             let by = if plan.rule.is_some() { "rule" } else { "sent to" };
             add(format!("{by} {}", waiting::rule_words(&ctx.snapshot, plan)), Role::Plain);
-        } else if let Some(doubt) = attempt.and_then(doubt) {
+        } else if let Some(doubt) = attempt.and_then(|attempt| doubt(canvas, attempt)) {
             add(doubt, Role::Warn);
         } else if let Some(next) = attempt.and_then(|attempt| next_step(ctx, attempt)) {
             add(next, Role::You);
