@@ -1,6 +1,6 @@
 //! The card that tries dead letters again of which no attempt was made.
 
-use super::{About, Card};
+use super::{About, Card, Said};
 use crate::domain::id::{JobId, JobKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::plan::JobPhase;
@@ -11,7 +11,8 @@ use crate::tui::context::Context;
 impl Card {
     /// The card of dead letters of which no attempt was made; `left_out` others are marked too.
     pub fn requeue(ctx: &Context, jobs: Vec<(JobKey, JobId)>, left_out: usize) -> Self {
-        Self { left_out, ..Self::new(ctx, About::Requeue(jobs), &[]) }
+        let said = Said { opened: jobs.len(), planned: None };
+        Self { left_out, said, ..Self::new(ctx, About::Requeue(jobs), &[]) }
     }
 
     /// The dead letters that can still be tried again.
