@@ -3,6 +3,7 @@
 //! A card belongs to fixed ids. Keys pressed before it was drawn, within a quarter of a second after, or held down do
 //! not reach it. If what it would do changes while it is open, it asks again (`changes.rs`).
 
+mod becomes;
 mod changes;
 mod delegated;
 mod draw;
