@@ -6,7 +6,7 @@ use crate::domain::cause::Cause;
 use crate::domain::id::{AgentId, AttemptId, ContextId, MessageId, TaskId};
 use crate::domain::job::carry::Carried;
 use crate::domain::job::message::{Json, Message, Part};
-use crate::domain::job::plan::{NextAgent, Plan, RaceReason, WaitReason};
+use crate::domain::job::plan::{NextAgent, Plan, RaceReason, SpentBudget, WaitReason};
 use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, UsualPause, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::route::Target;
@@ -54,6 +54,8 @@ pub enum JobFact {
     Ended {
         /// Why it ended without a result; `None` if its last attempt says how it ended.
         cause: Option<Arc<Cause>>,
+        /// The budget because of which nothing follows; `None` if that is not why.
+        spent: Option<SpentBudget>,
     },
     /// An operator wants it to be tried again.
     Reopened {

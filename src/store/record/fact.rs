@@ -108,7 +108,7 @@ bodies!(JobFact {
     Opened = "job_opened" { origin, title, caller, skill, context, parent, message, plan },
     Routed = "job_routed" { decision, retry },
     Queued = "job_queued" { why, until },
-    Ended = "job_ended" { cause },
+    Ended = "job_ended" { cause, spent },
     Reopened = "job_reopened" { to, target, carry, why },
     Composed = "job_composed" { message },
     Racing = "job_racing" { to, why, target },

@@ -192,7 +192,11 @@ pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
             Some(one(format!("the next attempt follows in {pause}"), Role::Warn))
         }
         JobFact::Queued { why, .. } => Some(one(format!("queued: waits for {}", why.in_words()), Role::Warn)),
-        JobFact::Ended { cause: Some(cause) } => Some(one(format!("given up: {cause}"), Role::Bad)),
+        JobFact::Ended { cause: Some(cause), spent } => {
+            let spent =
+                spent.as_ref().map(|spent| format!("; {}", Untrusted::from(spent.to_string()).line()));
+            Some(one(format!("given up: {cause}{}", spent.unwrap_or_default()), Role::Bad))
+        }
         JobFact::Reopened { why, carry, .. } => {
             let why = why.as_ref().map(|why| format!(": {}", quoted(why, 200))).unwrap_or_default();
             let words = format!("to be tried again{}{why}{}", by_actor(line), carried(carry.as_deref()));
@@ -215,7 +219,7 @@ pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
         JobFact::Moving { to: None, .. } => {
             Some(one("not moved, the journal could not be written", Role::Warn))
         }
-        JobFact::Ended { cause: None }
+        JobFact::Ended { cause: None, .. }
         | JobFact::Composed { .. }
         | JobFact::Explained { .. }
         | JobFact::Forgotten => None,

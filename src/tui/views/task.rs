@@ -637,6 +637,8 @@ impl TaskView {
             add(doubt, Role::Warn);
         } else if let Some(next) = attempt.and_then(|attempt| next_step(ctx, attempt)) {
             add(next, Role::You);
+        } else if let Some(spent) = waiting::spent(job) {
+            add(spent, Role::Warn);
         } else if let Some(cause) = waiting::dead(job) {
             add(waiting::cause_words(cause), Role::Warn);
         } else if let Some(context) =

@@ -12,7 +12,7 @@ use crate::tui::saved_view::ListKind;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::views::frame::labelled;
 use crate::tui::views::listing::{Order, Rows};
-use crate::tui::views::{about, timeline};
+use crate::tui::views::{about, timeline, waiting};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::{SortKey, Sorted};
@@ -299,6 +299,9 @@ pub fn explain(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, width: usi
     }
     if let Some(cause) = &attempt.cause {
         lines.extend(about::wrapped("because", &cause.to_string(), Role::Plain, width));
+    }
+    if let Some(spent) = job.and_then(waiting::spent) {
+        lines.extend(about::wrapped("retries", &spent, Role::Warn, width));
     }
     if let Some(next) = next_step(ctx, attempt) {
         lines.extend(about::wrapped("next", &next, Role::You, width));
