@@ -47,6 +47,10 @@ pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
         "messageId": attempt.message_id.as_ref().map(|id| id.text().line().into_string()),
         "attemptState": attempt.phase.as_str().replace(' ', "-"),
         "verdict": task.and_then(|task| task.verdict).map(Verdict::as_str),
+        "usualPause": task.and_then(|task| task.usual).map(|usual| json!({
+            "ms": u64::try_from(usual.time.as_millis()).unwrap_or(u64::MAX),
+            "madeUp": usual.made_up,
+        })),
         "agentSays": task.and_then(agent_says).map(|state| state_name(&state)),
         "cancel": task.and_then(|task| task.cancel).map(CancelMark::as_str),
     })
@@ -292,7 +296,8 @@ pub fn print_ids(out: &mut Printer, snapshot: &Snapshot, attempt: &Attempt, deta
         out.field("State", task.state.word());
         if let Some(verdict) = task.verdict {
             let says = agent_says(task).map(|says| format!(", agent says {}", says.word()));
-            out.field("Verdict", format!("{}{}", verdict.as_str(), says.unwrap_or_default()));
+            let usual = task.usual.map_or_else(String::new, |usual| format!("; {usual}"));
+            out.field("Verdict", format!("{}{}{usual}", verdict.as_str(), says.unwrap_or_default()));
         }
         if let Some(cancel) = task.cancel {
             let late = detail.and_then(|detail| detail.late_end(attempt.id));

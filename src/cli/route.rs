@@ -225,6 +225,7 @@ fn rule_json(row: &RuleRow) -> Value {
         "balance": row.balance.as_str(),
         "settings": row.settings,
         "running": row.running,
+        "retryBudget": row.budget.map(|budget| json!({ "spent": budget.spent, "allowed": budget.allowed })),
         "shadowedBy": row.shadowed_by,
         "fit": row.fit.as_ref().map(crate::domain::route::Fit::as_str),
         "why": row.fit.as_ref().map(crate::domain::route::Fit::in_words),

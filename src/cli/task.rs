@@ -184,8 +184,8 @@ fn print_read(
     let ours = match known {
         Some(attempt) => protocol_json::ours(snapshot, attempt),
         None => json!({
-            "agent": name, "job": null, "attempt": null, "number": null, "trace": null, "messageId": null, "attemptState": "accepted",
-            "verdict": null, "agentSays": null, "cancel": null,
+            "agent": name, "job": null, "attempt": null, "number": null, "trace": null, "messageId": null,
+            "attemptState": "accepted", "verdict": null, "usualPause": null, "agentSays": null, "cancel": null,
         }),
     };
     let mut value = protocol_json::with_ours(value, ours);

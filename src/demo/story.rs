@@ -14,6 +14,7 @@ use super::incident::{Evidence, Incident, Report, StepDone};
 use super::operator;
 use super::scenario::{Act, BackgroundWork, Beat, JobPart, Scenario};
 use crate::domain::agent::service::ServiceChange;
+use crate::domain::audit::Surface;
 use crate::domain::fact::{Act as OperatorAct, Fact, FleetFact, JournalEntry, Owner};
 use crate::domain::id::{AttemptId, Rng};
 use crate::domain::intent::Intent;
@@ -28,8 +29,8 @@ const FACTS: usize = 8_192;
 const LATE: Duration = Duration::from_secs(20);
 /// Seconds of the story that it may be behind its clock.
 const BEHIND: f64 = 1.0;
-/// Who takes agents out of service if nobody at the keys does.
-const BY_RULE: &str = "demo rule";
+/// The name under which the story acts: on screens, in the audit and in JSON.
+const NAME: &str = "demo";
 
 /// The current caption.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -82,6 +83,8 @@ impl Story {
             watch::channel(Caption { text: scenario.title.clone(), ..Caption::default() });
         let (presenter, keys) = mpsc::channel(8);
         let (reports, report) = watch::channel(Report::default());
+        // Whoever started the demo does not do what its story does.
+        let handle = handle.acting_as(NAME).through(Surface::Engine);
         let mut tasks = Vec::new();
         if options.unattended {
             let incident = scenario.incident.clone().and_then(|incident| {
@@ -221,13 +224,16 @@ impl Narrator {
                 }
                 StoryEvent::Rule(beat) => {
                     self.keep(begins);
-                    let by_rule = self.act(beat).await;
+                    let acted = self.act(beat).await;
                     self.captions.send_modify(|caption| {
                         if let Some(done) = &beat.done {
                             caption.text.clone_from(done);
                         }
-                        if by_rule {
-                            caption.text.push_str(" (By rule: nobody did it.)");
+                        if acted {
+                            caption.text.push_str(match beat.act {
+                                Some(Act::Move) => " (By rule: nobody did it.)",
+                                _ => " (By the demo: nobody did it.)",
+                            });
                         }
                     });
                 }
@@ -424,7 +430,7 @@ impl Narrator {
         }
         let to = ServiceChange::Drain { window: None, move_after: None };
         let why = Some("its stream and its store disagree".into());
-        self.handle.submit(Intent::Service { agent, to, why, by: BY_RULE.into() }).await.is_ok()
+        self.handle.submit(Intent::Service { agent, to, why, by: NAME.into() }).await.is_ok()
     }
 
     fn agent(&self, name: &str) -> Option<crate::domain::id::AgentId> {

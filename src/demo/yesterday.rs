@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::scenario::{AgentPart, Scenario};
 use crate::domain::id::Rng;
 use crate::domain::job::message::text_hash;
-use crate::domain::metrics::{MadeUp, MadeUpTally, Minute, Tally};
+use crate::domain::metrics::{MadeUp, MadeUpPause, MadeUpTally, Minute, Tally};
 use crate::domain::text::Untrusted;
 
 /// A day, and six hours before it: windows of up to six hours have a day before to be compared with.
@@ -44,7 +44,16 @@ pub(super) fn before(scenario: &Scenario, until: Minute) -> MadeUp {
         });
         (Minute(minute), tallies.collect())
     });
-    MadeUp { minutes: minutes.collect() }
+    MadeUp { minutes: minutes.collect(), pauses: scenario.agents.iter().flat_map(pauses).collect() }
+}
+
+/// The usual pauses of an agent: it reports its states in equal steps.
+fn pauses(part: &AgentPart) -> impl Iterator<Item = MadeUpPause> {
+    let updates = u32::try_from(part.says.len() + 1).unwrap_or(u32::MAX);
+    let pause = Duration::from_secs_f64(f64::midpoint(part.takes[0], part.takes[1])) / updates;
+    // A task that somebody else sent may not say which skill it wants.
+    let skills = part.skills.iter().map(|skill| Some(Untrusted::from(skill.as_str()))).chain([None]);
+    skills.map(move |skill| MadeUpPause { agent: part.name.as_str().into(), skill, pause })
 }
 
 /// Whoever sends tasks to an agent in the story.
@@ -150,6 +159,8 @@ mod tests {
             assert!(usual.contains(&share), "{}: {share}", part.name);
             let last = total(&part.name, &day.minutes[day.minutes.len() - FLAWLESS as usize..]);
             assert!(last.bad() == 0 && last.ok > 0, "{}: {last:?}", part.name);
+            let pauses = day.pauses.iter().filter(|of| *of.agent == *part.name && !of.pause.is_zero());
+            assert_eq!(pauses.count(), part.skills.len() + 1, "{}", part.name);
         }
     }
 }

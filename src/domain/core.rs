@@ -1,6 +1,7 @@
 //! The deterministic core: the state, the work in progress, and `step`, which decides.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::call::CallKind;
 use crate::domain::decide;
@@ -14,6 +15,7 @@ use crate::domain::intent::Send;
 use crate::domain::metrics::{Block, Metrics, Minute};
 use crate::domain::route::explanation::Explanation;
 use crate::domain::state::{Changed, State};
+use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
 /// The core of one supervisor.
@@ -64,6 +66,11 @@ impl Core {
     /// Adds a minute that was made up.
     pub fn make_up(&mut self, minute: Minute, block: Arc<Block>) {
         self.metrics.put(minute, block);
+    }
+
+    /// Adds a usual pause between updates that was made up.
+    pub fn make_up_pause(&mut self, agent: AgentKey, skill: Option<Untrusted>, pause: Duration) {
+        self.live.agents.entry(agent).or_default().baselines.make_up(skill, pause);
     }
 
     /// The rules.

@@ -407,7 +407,7 @@ mod tests {
         let mut commit = |gate: &mut Gate, facts: usize, durable: bool| {
             let mut fact = || {
                 seq += 1;
-                let fact = Fact::Job(job, JobFact::Ended { cause: None });
+                let fact = Fact::Job(job, JobFact::Ended { cause: None, spent: None });
                 JournalEntry { at: At::from_micros(1), seq, actor: None, fact }
             };
             let mut facts: Vec<_> = (0..facts).map(|_| fact()).collect();

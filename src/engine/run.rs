@@ -31,7 +31,7 @@ use crate::domain::input::{Input, PostResult, Reply};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::job::carry::Carried;
 use crate::domain::job::message::Message;
-use crate::domain::metrics::{Block, MadeUp, MadeUpTally, Metrics, Minute, Series};
+use crate::domain::metrics::{Block, MadeUp, MadeUpPause, MadeUpTally, Metrics, Minute, Series};
 use crate::domain::route::Rules;
 use crate::domain::state::{Changed, State};
 use crate::domain::text::Untrusted;
@@ -233,9 +233,7 @@ impl Runner {
         self.take(out);
         self.step(at, Input::Sources(sources));
         self.step(at, Input::Configured(specs));
-        if alive.is_none() {
-            self.make_up(made_up);
-        }
+        self.make_up(made_up, alive.is_none());
         self.publish_now();
         self.hand_over(at);
     }
@@ -475,17 +473,26 @@ impl Runner {
         stopped
     }
 
-    /// Gives the agents a past that was made up. Minutes of this run are measured.
-    fn make_up(&mut self, made_up: MadeUp) {
+    /// Gives the agents a past that was made up. Minutes of this run are measured, and those of an earlier start are
+    /// kept, other than usual pauses.
+    fn make_up(&mut self, made_up: MadeUp, is_first: bool) {
         let agents = self.core.state().agents().iter();
-        let ids: BTreeMap<Arc<str>, AgentId> =
-            agents.filter_map(|(_, agent)| Some((agent.spec.name.clone()?, agent.id))).collect();
+        let named = agents.filter_map(|(key, agent)| Some((agent.spec.name.clone()?, (key, agent.id))));
+        let named: BTreeMap<Arc<str>, (AgentKey, AgentId)> = named.collect();
+        for MadeUpPause { agent, skill, pause } in made_up.pauses {
+            if let Some((key, _)) = named.get(&agent) {
+                self.core.make_up_pause(*key, skill, pause);
+            }
+        }
+        if !is_first {
+            return;
+        }
         let measured = self.measured_until;
         let past = made_up.minutes.into_iter().filter(|(minute, _)| *minute < measured);
         for (minute, tallies) in past {
             let mut block = Block::default();
             for MadeUpTally { agent, skill, caller, tally } in tallies {
-                if let Some(agent) = ids.get(&agent) {
+                if let Some((_, agent)) = named.get(&agent) {
                     block.tally(Series { agent: *agent, skill, caller }).merge(&tally);
                 }
             }

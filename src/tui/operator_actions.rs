@@ -599,7 +599,7 @@ pub(super) fn cancel(model: &mut Model) {
         && model.context.latest.attempts.get(*one).is_some_and(|row| !row.is_live())
     {
         let card = Card::new(&model.context, About::Orphans, &keys);
-        if !card.is_empty() && card.has_delegated() {
+        if !card.is_empty() && card.has_delegated(&model.context.latest) {
             return model.overlays.push(Overlay::Card(card));
         }
     }

@@ -19,7 +19,7 @@ pub enum Step {
     Open(Box<Destination>),
     /// Open a menu over the view.
     Menu(Box<Menu>),
-    /// Prompt for the operator's reason, without which a protected fleet refuses an act.
+    /// Prompt for the operator's reason; without one, a protected fleet refuses the act.
     AskWhy(Box<WantsReason>),
     /// Prompt for the name of a view to save.
     SaveView(Box<SavedView>),

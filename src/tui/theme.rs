@@ -149,7 +149,10 @@ fn style(settings: &RoleStyle, depth: Depth) -> Style {
         Depth::Sixteen => (settings.ansi.as_ref(), settings.ansi_bg.as_ref()),
         Depth::None => (None, None),
     };
-    let color = |text: &String| if text == "default" { None } else { text.parse::<Color>().ok() };
+    // Words stand on lines, whose colour they must not keep.
+    let color = |text: &String| {
+        if text == "default" { Some(Color::Reset) } else { text.parse::<Color>().ok() }
+    };
     if let Some(color) = fg.and_then(color) {
         style = style.fg(color);
     }
@@ -244,6 +247,63 @@ glyphs! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What xterm shows for the 16 colours, of which terminals differ little.
+    fn rgb(color: Option<Color>, default: [u8; 3]) -> [u8; 3] {
+        match color {
+            Some(Color::Rgb(r, g, b)) => [r, g, b],
+            Some(Color::Black) => [0, 0, 0],
+            Some(Color::Red) => [205, 0, 0],
+            Some(Color::Green) => [0, 205, 0],
+            Some(Color::Yellow) => [205, 205, 0],
+            Some(Color::Blue) => [0, 0, 238],
+            Some(Color::Magenta) => [205, 0, 205],
+            Some(Color::Cyan) => [0, 205, 205],
+            Some(Color::Gray) => [229, 229, 229],
+            Some(Color::DarkGray) => [127, 127, 127],
+            Some(Color::White) => [255, 255, 255],
+            None | Some(Color::Reset) => default,
+            Some(other) => panic!("the contrast of {other} is not known"),
+        }
+    }
+
+    /// The contrast of two colours by WCAG, from 1 to 21.
+    fn contrast(one: [u8; 3], other: [u8; 3]) -> f64 {
+        let linear = |part: u8| {
+            let part = f64::from(part) / 255.0;
+            if part <= 0.03928 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        let luminance =
+            |[r, g, b]: [u8; 3]| 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b) + 0.05;
+        let (one, other) = (luminance(one), luminance(other));
+        one.max(other) / one.min(other)
+    }
+
+    #[test]
+    fn the_light_theme_can_be_read_on_white() {
+        use Role::{Accent, Bad, Border, Caption, Doubt, Key, Ok, Plain, Quiet, Title, Warn, You};
+        let (black, white) = ([0; 3], [255; 3]);
+        for depth in [Depth::True, Depth::Sixteen] {
+            let theme = Theme::load("light", depth, false);
+            let paper = rgb(theme.style(Plain).bg, white);
+            for role in [Plain, Ok, Warn, Bad, You, Doubt, Accent, Quiet, Title, Key, Caption, Border] {
+                let style = theme.style(role);
+                let text = rgb(style.fg, black);
+                // Lines are no text.
+                let least = if role == Border { 3.0 } else { 4.5 };
+                for ground in [rgb(style.bg, paper), if style.bg.is_some() { paper } else { white }] {
+                    let found = contrast(text, ground);
+                    assert!(found >= least, "{role:?} {depth:?}: {found:.2}");
+                }
+            }
+            // What means something keeps its colour under the selection.
+            let selected = rgb(theme.style(Accent).bg, paper);
+            for role in [Ok, Warn, Bad, You].iter().filter(|_| depth == Depth::True) {
+                let found = contrast(rgb(theme.style(*role).fg, black), selected);
+                assert!(found >= 4.5, "{role:?} selected: {found:.2}");
+            }
+        }
+    }
 
     #[test]
     fn themes_are_sound_and_marks_are_one_cell() {

@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quarterdeck::demo::{Behaviour, Fleet, Folder, Scenario, Story, StoryOptions};
+use quarterdeck::domain::audit::Surface;
+use quarterdeck::domain::fact::{Fact, FleetFact, Owner};
 use quarterdeck::domain::input::Rules;
 use quarterdeck::domain::intent::Intent;
 use quarterdeck::domain::problem::{Kind, ProblemAct};
-use quarterdeck::engine::Engine;
+use quarterdeck::engine::{Answer, Engine, Query};
 use serde_json::Value;
 
 use crate::console::pty::Terminal;
@@ -81,6 +83,50 @@ async fn the_same_seed_tells_the_same_story() {
         assert_eq!(rooms, [("hotel-alps", "Canceled"), ("hotel-lake", "Completed")], "{guest}");
     }
 }
+
+/// What nobody at the keys does is done by the story under one name, whoever runs the engine: in facts, in the audit and
+/// on agents.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_story_does_by_itself_has_its_name() {
+    let _alone = STAGE.lock().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ride.toml");
+    std::fs::write(&file, RIDE).unwrap();
+    let scenario = Scenario::load(&file.display().to_string()).unwrap();
+    let fleet = Arc::new(Fleet::start(&scenario, scenario.seed, SPEED, 0).unwrap());
+    let engine = engine_with(&fleet, Some(dir.path()), Rules { operator: "mia".into(), ..rules() });
+    let handle = engine.handle();
+    until(&handle, "the agent", |snapshot| agent_of(snapshot, "taxi")?.card.clone()).await;
+    let options = StoryOptions { speed: SPEED, stage: false, no_work: false, unattended: false };
+    let surface = handle.clone().acting_as("mia").through(Surface::Cli);
+    let story = Story::begin(scenario, fleet.clone(), surface, options);
+    let service = until(&handle, "the drain", |snapshot| agent_of(snapshot, "taxi")?.service.clone()).await;
+    let facts = handle.query(Query::Facts { owner: Owner::Fleet, limit: 100 }).await.unwrap();
+    let Answer::Facts(facts) = facts else { panic!("no facts") };
+    let acts = facts.into_iter().filter(|entry| matches!(entry.fact, Fact::Fleet(FleetFact::Acted { .. })));
+    let actors: Vec<_> = acts.map(|entry| entry.actor_name().raw().to_owned()).collect();
+    let audit =
+        handle.query(Query::Audit { filter: Box::default(), before: None, limit: 100 }).await.unwrap();
+    let Answer::Audit(audit) = audit else { panic!("no audit") };
+    let records = audit.entries.iter().rev().map(|entry| &entry.record);
+    let records = records.map(|of| format!("{} {} {}", of.intent, of.who.raw(), of.surface.as_str()));
+    assert_eq!(actors, ["demo"]);
+    assert_eq!(records.collect::<Vec<_>>(), ["send demo engine", "cancel demo engine", "drain demo engine"]);
+    assert_eq!(service.by.raw(), "demo");
+    drop(story);
+    engine.stop().await;
+}
+
+/// A ride that nobody but the story cancels, and its agent, which nobody else drains.
+const RIDE: &str = r#"
+title = "a ride"
+agents = [{ name = "taxi", behaviour = "ignores-cancel" }]
+jobs = [{ at = 1, to = "taxi", text = "the last mile", name = "ride" }]
+beats = [
+    { at = 3, do = "cancel", who = "ride", by_rule_after = 0.5 },
+    { at = 4, do = "drain", who = "taxi", by_rule_after = 0.5 },
+]
+"#;
 
 /// The steps of the operator are recognised from facts, and timed; nobody does them for a person.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -124,6 +124,9 @@ fn a_quiet_task_is_silent_until_its_usual_pause_is_known_and_stuck_after_that() 
     assert_eq!(rig.problems(), [], "twenty seconds are usual");
     rig.pass_seconds(80);
     assert_eq!(rig.problems(), [Kind::TaskStuck]);
+    let problem = rig.core.state().problems().iter().find(|(_, problem)| problem.kind == Kind::TaskStuck);
+    let text = problem.map(|(_, problem)| problem.text.raw().to_owned());
+    assert!(text.as_ref().is_some_and(|text| text.ends_with("; usually 21s between updates")), "{text:?}");
     rig.emit_status(TaskState::Working, "at last", 9);
     assert_eq!(rig.problems(), []);
 }

@@ -9,7 +9,9 @@ use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use crate::domain::job::carry::Carried;
 use crate::domain::job::message::{Fingerprint, Message};
-use crate::domain::job::plan::{JobPhase, NextAgent, NextRacer, Plan, Race, Racer, WaitReason, Waiting};
+use crate::domain::job::plan::{
+    JobPhase, NextAgent, NextRacer, Plan, Race, Racer, SpentBudget, WaitReason, Waiting,
+};
 use crate::domain::job::task::{CancelMark, TaskState};
 use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use crate::domain::route::Target;
@@ -72,7 +74,9 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
                 next_racer(plan, None);
             }
         }),
-        JobFact::Ended { cause } => edit_job(state, id, entry.seq, |job| end(job, entry.at, cause.as_ref())),
+        JobFact::Ended { cause, spent } => edit_job(state, id, entry.seq, |job| {
+            end(job, entry.at, cause.as_ref(), spent.as_ref());
+        }),
         JobFact::Reopened { to, target, carry, why: _ } => edit_job(state, id, entry.seq, |job| {
             reopen(job, entry.at, (*to, target), carry.as_deref());
         }),
@@ -80,6 +84,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &J
             job.phase = JobPhase::Running;
             if let Some(plan) = &mut job.plan {
                 plan.dead = None;
+                plan.spent = None;
                 plan.ended = None;
                 plan.waiting = None;
             }
@@ -135,7 +140,7 @@ fn count_shared(state: &mut State, shifted: Option<Shifted>) {
 }
 
 /// Nothing more is tried.
-fn end(job: &mut Job, at: At, cause: Option<&Arc<Cause>>) {
+fn end(job: &mut Job, at: At, cause: Option<&Arc<Cause>>, spent: Option<&SpentBudget>) {
     job.phase = JobPhase::Over;
     job.message = None;
     if let Some(plan) = &mut job.plan {
@@ -144,6 +149,7 @@ fn end(job: &mut Job, at: At, cause: Option<&Arc<Cause>>) {
         plan.waiting = None;
         plan.ended = Some(at);
         plan.dead = cause.cloned();
+        plan.spent = spent.cloned().map(Box::new);
         next_racer(plan, None);
     }
 }
@@ -153,6 +159,7 @@ fn reopen(job: &mut Job, at: At, (to, target): (NextAgent, &Target), carry: Opti
     job.phase = JobPhase::Queued;
     let plan = plan_of(job, target);
     plan.dead = None;
+    plan.spent = None;
     plan.ended = None;
     plan.next = Some(to);
     plan.carry = carry.cloned().map(Box::new);
@@ -254,8 +261,8 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
             edit_task(state, job, id, |task| task.gap_since = Some(*since));
         }
         AttemptFact::GapClosed { .. } => edit_task(state, job, id, |task| task.gap_since = None),
-        AttemptFact::VerdictChanged { verdict } => {
-            edit_task(state, job, id, |task| task.verdict = *verdict);
+        AttemptFact::VerdictChanged { verdict, usual } => {
+            edit_task(state, job, id, |task| (task.verdict, task.usual) = (*verdict, *usual));
         }
         AttemptFact::CancelMoved { mark, cause: _, late: _ } => edit_task(state, job, id, |task| {
             task.cancel = Some(*mark);
@@ -348,6 +355,7 @@ fn new_task(
         first_peer_time: peer_time,
         says: None,
         verdict: None,
+        usual: None,
         cancel: None,
         ignored: false,
         cascades: false,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::decide::turn::Turn;
 use crate::domain::id::AttemptKey;
-use crate::domain::job::task::TaskState;
+use crate::domain::job::task::{TaskState, UsualPause};
 use crate::domain::text::Untrusted;
 
 /// The weight of the newest task, as a fraction 1/n.
@@ -18,7 +18,11 @@ const SKILLS: usize = 32;
 
 /// The usual pause by skill.
 #[derive(Clone, Debug, Default)]
-pub(in crate::domain) struct Baselines(BTreeMap<Option<Untrusted>, Baseline>);
+pub(in crate::domain) struct Baselines {
+    measured: BTreeMap<Option<Untrusted>, Baseline>,
+    /// Those of a past that was made up, which count until some are measured.
+    made_up: BTreeMap<Option<Untrusted>, Duration>,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Baseline {
@@ -29,8 +33,8 @@ struct Baseline {
 impl Baselines {
     /// Takes in the longest pause of a task that has ended.
     pub fn see(&mut self, skill: Option<Untrusted>, pause: Duration) {
-        let known = self.0.len() < SKILLS || self.0.contains_key(&skill);
-        let usual = self.0.entry(skill.filter(|_| known)).or_default();
+        let known = self.measured.len() < SKILLS || self.measured.contains_key(&skill);
+        let usual = self.measured.entry(skill.filter(|_| known)).or_default();
         usual.pause = match usual.seen {
             0 => pause,
             seen => {
@@ -41,10 +45,20 @@ impl Baselines {
         usual.seen = usual.seen.saturating_add(1);
     }
 
+    /// Takes in a usual pause that was not measured.
+    pub fn make_up(&mut self, skill: Option<Untrusted>, pause: Duration) {
+        self.made_up.insert(skill, pause);
+    }
+
     /// The usual pause of a skill, once enough tasks have ended.
-    pub fn of(&self, skill: Option<&Untrusted>, least: u32) -> Option<Duration> {
-        let own = self.0.get(&skill.cloned()).or_else(|| self.0.get(&None).filter(|_| self.0.len() > SKILLS));
-        own.filter(|usual| usual.seen >= least).map(|usual| usual.pause)
+    pub fn of(&self, skill: Option<&Untrusted>, least: u32) -> Option<UsualPause> {
+        let skill = skill.cloned();
+        let shared = || self.measured.get(&None).filter(|_| self.measured.len() > SKILLS);
+        let measured = self.measured.get(&skill).or_else(shared).filter(|usual| usual.seen >= least);
+        match measured {
+            Some(usual) => Some(UsualPause { time: usual.pause, made_up: false }),
+            None => self.made_up.get(&skill).map(|pause| UsualPause { time: *pause, made_up: true }),
+        }
     }
 }
 
@@ -69,12 +83,16 @@ pub(super) fn update_seen(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
+/// The usual pause of the agent and the skill of a task; `None` while it is not known.
+pub(super) fn usual(turn: &Turn, key: AttemptKey) -> Option<UsualPause> {
+    let agent = turn.state().attempt(key)?.agent;
+    turn.live.agents.get(&agent)?.baselines.of(skill(turn, key).as_ref(), turn.rules.problems.stuck_seen)
+}
+
 /// The longest silence before a task counts as stuck; `None` while no usual pause is known.
 pub(super) fn limit(turn: &Turn, key: AttemptKey) -> Option<Duration> {
-    let agent = turn.state().attempt(key)?.agent;
     let rules = &turn.rules.problems;
-    let usual = turn.live.agents.get(&agent)?.baselines.of(skill(turn, key).as_ref(), rules.stuck_seen)?;
-    let limit = usual.saturating_mul(rules.stuck_factor).max(rules.stuck_least);
+    let limit = usual(turn, key)?.time.saturating_mul(rules.stuck_factor).max(rules.stuck_least);
     // Points in time are whole microseconds: a timer for less than one would be due at once, for ever.
     Some(Duration::from_micros(u64::try_from(limit.as_micros()).unwrap_or(u64::MAX)))
 }
@@ -101,7 +119,7 @@ mod tests {
             for pause in &pauses {
                 usuals.see(Some("s".into()), seconds(*pause));
             }
-            let usual = usuals.of(Some(&"s".into()), least).map(|usual| usual.as_secs());
+            let usual = usuals.of(Some(&"s".into()), least).map(|usual| usual.time.as_secs());
             assert_eq!(usual, expected, "{pauses:?}");
             assert_eq!(usuals.of(Some(&"other".into()), 1), None);
         }
@@ -113,8 +131,28 @@ mod tests {
         for number in 0..200 {
             usuals.see(Some(format!("s{number}").into()), Duration::from_secs(2));
         }
-        assert!(usuals.0.len() <= SKILLS + 1, "{}", usuals.0.len());
-        assert_eq!(usuals.of(Some(&"s199".into()), 5), Some(Duration::from_secs(2)));
+        let usual = UsualPause { time: Duration::from_secs(2), made_up: false };
+        assert!(usuals.measured.len() <= SKILLS + 1, "{}", usuals.measured.len());
+        assert_eq!(usuals.of(Some(&"s199".into()), 5), Some(usual));
         assert_eq!(usuals.of(Some(&"s0".into()), 5), None);
+    }
+
+    #[test]
+    fn a_baseline_that_was_made_up_says_so_and_counts_until_one_is_measured() {
+        let skill = Some(Untrusted::from("s"));
+        let mut usuals = Baselines::default();
+        usuals.make_up(skill.clone(), Duration::from_secs(9));
+        for (seen, expected) in [
+            (0, "usually 9.0s between updates (made up)"),
+            (4, "usually 9.0s between updates (made up)"),
+            (5, "usually 2.0s between updates"),
+        ] {
+            let mut usuals = usuals.clone();
+            (0..seen).for_each(|_| usuals.see(skill.clone(), Duration::from_secs(2)));
+            assert_eq!(
+                usuals.of(skill.as_ref(), 5).map(|usual| usual.to_string()).as_deref(),
+                Some(expected)
+            );
+        }
     }
 }

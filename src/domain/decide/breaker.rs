@@ -213,8 +213,9 @@ pub(super) fn task_ended(turn: &mut Turn, key: AgentKey, attempt: AttemptKey, fa
     }
 }
 
-/// Closes the breaker when another interface is in use: results of the previous one say nothing about it.
-pub(super) fn interface_changed(turn: &mut Turn, key: AgentKey) {
+/// Closes the breaker when another interface is in use, or another version of the agent: results of the previous one say
+/// nothing about it.
+pub(super) fn judged_anew(turn: &mut Turn, key: AgentKey) {
     if breaker(turn, key).is_some_and(|now| now.position != BreakerState::Closed && now.forced.is_none()) {
         close(turn, key);
     }

@@ -62,6 +62,7 @@ fn failed_tasks_open_a_breaker_by_number_and_share() {
     let ended = |good: u64, bad: u64| {
         [tasks(0, 0, 100, good, "a", &Completed), tasks(0, 10_000, 100, bad, "a", &Failed)].concat()
     };
+    let other_version = vec![(15_000, Event::Version(0, "2.0.0")), (15_001, Event::Probe(0))];
     let day = 24 * 3_600_000;
     let old = |wait: u64| [tasks(0, 0, 0, 1, "a", &Failed), tasks(0, wait, 1, 7, "a", &Failed)].concat();
     check(
@@ -72,6 +73,7 @@ fn failed_tasks_open_a_breaker_by_number_and_share() {
             ("eight of ten", 1, ended(2, 8), 20_000, Open),
             ("eight of eleven", 1, ended(3, 8), 20_000, Closed),
             ("nine of twelve", 1, ended(3, 9), 20_000, Open),
+            ("another version since", 1, [ended(0, 8), other_version].concat(), 20_000, Closed),
             ("fourteen of the last twenty", 1, ended(20, 14), 20_000, Closed),
             ("fifteen of the last twenty", 1, ended(20, 15), 20_000, Open),
             ("the first of eight is almost a day old", 1, old(day - 7), day, Open),

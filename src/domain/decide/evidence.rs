@@ -87,6 +87,8 @@ pub(in crate::domain) struct Evidence {
     served: VecDeque<(At, bool)>,
     /// When, whether it failed, and of which skill.
     tasks: VecDeque<(At, bool, Option<Untrusted>)>,
+    /// When its version changed: tasks that began before say nothing about this one.
+    version_since: At,
     flips: VecDeque<At>,
     skews: VecDeque<i64>,
     /// It fails its tasks.
@@ -156,8 +158,24 @@ impl Evidence {
         push(&mut self.quick, LATENCIES_KEPT, (at, took, self.slow.is_some()));
     }
 
-    /// Records the end of a task.
-    pub fn task(&mut self, at: At, failed: bool, skill: Option<Untrusted>, text: Option<Untrusted>) {
+    /// The agent has another version from here on, which is judged by its own tasks.
+    pub fn version_changed(&mut self, at: At) {
+        self.version_since = at;
+        self.tasks.clear();
+    }
+
+    /// Records the end of a task that began at `began`.
+    pub fn task(
+        &mut self,
+        began: At,
+        at: At,
+        failed: bool,
+        skill: Option<Untrusted>,
+        text: Option<Untrusted>,
+    ) {
+        if began < self.version_since {
+            return;
+        }
         push(&mut self.tasks, TASKS_KEPT, (at, failed, skill));
         if failed {
             self.last_failure = text;
@@ -302,7 +320,7 @@ mod tests {
     fn failing(tasks: &str) -> Option<(u32, u32)> {
         let mut evidence = Evidence::default();
         for (second, task) in (0..).zip(tasks.chars()) {
-            evidence.task(at(second), task == 'f', None, None);
+            evidence.task(at(second), at(second), task == 'f', None, None);
             evidence.judge(at(second), &ProblemThresholds::default(), false);
         }
         match evidence.failing {
@@ -331,7 +349,7 @@ mod tests {
         let mut evidence = Evidence::default();
         for (second, task) in (0..).zip(tasks.chars()) {
             let skill = Some(task.to_lowercase().to_string().into());
-            evidence.task(at(second), task.is_uppercase(), skill, None);
+            evidence.task(at(second), at(second), task.is_uppercase(), skill, None);
             evidence.judge(at(second), &ProblemThresholds::default(), false);
         }
         evidence.failing_skill.map(|(skill, (bad, of))| format!("{} {bad}/{of}", skill.line()))

@@ -331,10 +331,14 @@ pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_ur
             Some(from) => card_diff::words(&card_diff::moved(known, from, &agent.spec.url), &card),
             None => card_diff::words(known, &card),
         });
+        let is_other_version = agent.card.as_ref().is_some_and(|known| known.version != card.version);
         turn.agent_live(key).moved_from = None;
         turn.agent_fact(key, AgentFact::CardSeen { card, reported });
         if let Some(words) = changed.filter(|words| !words.is_empty()) {
             turn.agent_fact(key, AgentFact::CardChanged { words: words.into() });
+        }
+        if is_other_version {
+            health::version_changed(turn, key);
         }
         if sanitised > 0 {
             turn.agent_fact(key, AgentFact::TextSanitised { count: sanitised });
@@ -382,7 +386,7 @@ fn choose(turn: &mut Turn, key: AgentKey, card_url: &str) {
     if agent.interface != interface {
         turn.agent_live(key).proven = false;
         turn.agent_fact(key, AgentFact::InterfaceChosen { interface });
-        breaker::interface_changed(turn, key);
+        breaker::judged_anew(turn, key);
     }
 }
 

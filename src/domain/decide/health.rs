@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::agent::{Health, Source};
+use crate::domain::agent::{Health, Source, card_diff};
 use crate::domain::call::{Answer, Outcome, Probed, StreamOutcome};
 use crate::domain::cause::{Cause, ErrorName, Failure, Limit};
 use crate::domain::decide::breaker;
@@ -535,9 +535,20 @@ pub(super) fn task_ended(
     let at = turn.at;
     let row = turn.state().attempt(attempt);
     let skill = row.and_then(|row| turn.state().job_of(row)).and_then(|job| job.skill.clone());
-    turn.agent_live(key).evidence.task(at, failed, skill, text);
+    let began = row.map_or(at, |row| row.created);
+    turn.agent_live(key).evidence.task(began, at, failed, skill, text);
     breaker::task_ended(turn, key, attempt, failed);
     breaker::look(turn, key);
+    if turn.health(key).takes_work() {
+        judge(turn, key);
+    }
+}
+
+/// The agent has another version: what the one before failed is no longer held against it.
+pub(super) fn version_changed(turn: &mut Turn, key: AgentKey) {
+    let at = turn.at;
+    turn.agent_live(key).evidence.version_changed(at);
+    breaker::judged_anew(turn, key);
     if turn.health(key).takes_work() {
         judge(turn, key);
     }
@@ -559,11 +570,18 @@ pub(super) fn remember_tasks(turn: &mut Turn) {
         if counts && task.state_since > attempt.created {
             let failed = task.state == TaskState::Failed;
             let skill = turn.state().job_of(attempt).and_then(|job| job.skill.clone());
-            ended.push((task.state_since, attempt.agent, failed, skill, task.note.clone()));
+            ended.push((task.state_since, attempt.agent, attempt.created, failed, skill, task.note.clone()));
         }
     }
     ended.sort_by_key(|(at, agent, ..)| (*at, *agent));
-    for (at, agent, failed, skill, text) in ended {
-        turn.agent_live(agent).evidence.task(at, failed, skill, text);
+    let changes = turn.state().agents().iter().filter_map(|(key, agent)| {
+        let (at, words) = agent.card_change.as_ref()?;
+        card_diff::fields(&words.line()).contains(&"version").then_some((key, *at))
+    });
+    for (key, at) in changes.collect::<Vec<_>>() {
+        turn.agent_live(key).evidence.version_changed(at);
+    }
+    for (at, agent, began, failed, skill, text) in ended {
+        turn.agent_live(agent).evidence.task(began, at, failed, skill, text);
     }
 }

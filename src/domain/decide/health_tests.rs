@@ -132,6 +132,11 @@ fn slow_calls_make_an_agent_slow_until_two_minutes_were_fast() {
     ]);
 }
 
+/// Its card shows another version, as found by a probe.
+fn another_version(at: u64) -> Script {
+    vec![(at, Event::Version(0, "2.0.0")), (at + 1, Event::Probe(0))]
+}
+
 #[test]
 fn failing_agents_and_skills_are_reported_by_number_and_share_of_failed_tasks() {
     let ended = |good: u64, bad: u64, then: u64| {
@@ -153,6 +158,13 @@ fn failing_agents_and_skills_are_reported_by_number_and_share_of_failed_tasks() 
         ("eight failed", ended(0, 8, 0), vec![Kind::AgentFailing]),
         ("seven in a row went well since", ended(0, 8, 7), vec![Kind::AgentFailing]),
         ("eight in a row went well since", ended(0, 8, 8), vec![]),
+        ("another version", [ended(0, 8, 0), another_version(21_000)].concat(), vec![]),
+        (
+            "another version that fails as well",
+            [ended(0, 8, 0), another_version(11_000), tasks(0, 12_000, 100, 8, "a", &Failed)].concat(),
+            vec![Kind::AgentFailing],
+        ),
+        ("of a skill", [ended(5, 5, 0), another_version(21_000)].concat(), vec![]),
         ("four of one skill failed", ended(5, 4, 0), vec![]),
         ("five of one skill failed", ended(5, 5, 0), vec![Kind::SkillFailing]),
         ("two of another skill went well", ended(2, 5, 0), vec![]),

@@ -61,7 +61,7 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
                 });
             ended(turn, key, state, Some(by_agent.unwrap_or(at.since(created))));
         }
-        AttemptFact::VerdictChanged { verdict: Some(Verdict::Lost) } => {
+        AttemptFact::VerdictChanged { verdict: Some(Verdict::Lost), .. } => {
             let known = turn.state().attempt(key).and_then(|known| known.task.as_ref());
             if known.is_some_and(|task| !task.is_over()) {
                 add(turn, key, |tally| tally.lost += 1);

@@ -424,7 +424,8 @@ fn doubt(turn: &mut Turn, key: crate::domain::id::AttemptKey, verdict: Option<Ve
     if now == verdict || (lasting && verdict < now) {
         return;
     }
-    turn.attempt_fact(key, AttemptFact::VerdictChanged { verdict });
+    let usual = if verdict == Some(Verdict::Stuck) { baseline::usual(turn, key) } else { None };
+    turn.attempt_fact(key, AttemptFact::VerdictChanged { verdict, usual });
     if was_over {
         timeout::watch(turn, key);
     }

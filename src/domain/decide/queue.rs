@@ -105,7 +105,7 @@ pub(super) fn settle(turn: &mut Turn, key: JobKey, choice: Choice) -> bool {
             if named {
                 let cause = Arc::new(Cause::Unsupported(why));
                 let id = job.id;
-                turn.job_fact(id, JobFact::Ended { cause: Some(cause) });
+                turn.job_fact(id, JobFact::Ended { cause: Some(cause), spent: None });
                 return false;
             }
             // It was accepted when somebody could take it; such an agent may come back.
@@ -191,7 +191,7 @@ pub(super) fn deadline(turn: &mut Turn, key: JobKey) {
     match phase {
         JobPhase::Queued => {
             turn.clear_timer(Timer::Dispatch(key));
-            turn.job_fact(id, JobFact::Ended { cause: Some(Arc::new(Cause::Deadline(limit))) });
+            turn.job_fact(id, JobFact::Ended { cause: Some(Arc::new(Cause::Deadline(limit))), spent: None });
         }
         JobPhase::Running => {
             let attempts: Vec<_> = job.attempts.iter().copied().collect();

@@ -261,7 +261,7 @@ pub(super) fn loaded(turn: &mut Turn, job: JobId, carry: Option<&Carried>, messa
     let Some(message) = message else {
         let cause = Arc::new(Cause::Unsupported(NO_MESSAGE.into()));
         if queued {
-            turn.job_fact(job, JobFact::Ended { cause: Some(cause.clone()) });
+            turn.job_fact(job, JobFact::Ended { cause: Some(cause.clone()), spent: None });
         }
         race::give_up_next(turn, key, cause.clone());
         for attempt in planned {

@@ -17,9 +17,10 @@ use crate::domain::decide::timeout;
 use crate::domain::decide::turn::Turn;
 use crate::domain::fact::{AttemptFact, JobFact};
 use crate::domain::id::{AgentKey, AttemptKey, JobKey};
-use crate::domain::job::plan::{JobPhase, Plan, WaitReason};
+use crate::domain::job::plan::{JobPhase, Plan, SpentBudget, WaitReason};
 use crate::domain::job::task::{TaskState, Verdict};
 use crate::domain::job::{Attempt, Job, Origin, Phase, Task};
+use crate::domain::route::explanation::RetryBudget;
 use crate::domain::route::{Backoff, Rule, Target, UNREACHABLE_AFTER};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -151,6 +152,10 @@ fn follow(turn: &mut Turn, key: JobKey) {
     if !open.is_empty() && next.is_none() {
         return;
     }
+    let kept_back = job.plan.as_ref().filter(|_| next.is_none()).and_then(|plan| {
+        wanted(turn, job, plan, end, row)?;
+        spent(turn, plan)
+    });
     for attempt in open {
         let cause = turn.state().attempt(attempt).and_then(cause_of);
         turn.clear_timer(Timer::Lookup(attempt));
@@ -177,7 +182,7 @@ fn follow(turn: &mut Turn, key: JobKey) {
                 turn.state().jobs().get(key).is_some_and(|job| job.plan.is_some()) && end != End::Wanted;
             let cause = cause.filter(|_| dead);
             turn.clear_timer(Timer::Deadline(key));
-            turn.job_fact(id, JobFact::Ended { cause });
+            turn.job_fact(id, JobFact::Ended { cause, spent: kept_back });
         }
     }
 }
@@ -190,7 +195,7 @@ fn won(turn: &mut Turn, key: JobKey, winner: AttemptKey) {
     turn.live.messages.remove(&key);
     took(turn, winner);
     turn.clear_timer(Timer::Deadline(key));
-    turn.job_fact(id, JobFact::Ended { cause: None });
+    turn.job_fact(id, JobFact::Ended { cause: None, spent: None });
     for attempt in attempts {
         race::stop(turn, key, attempt);
     }
@@ -317,8 +322,8 @@ fn moved(plan: &Plan, attempt: &Attempt) -> Option<Next> {
     (plan.next.is_some() && !completed && attempt.phase != Phase::Answered).then_some(Next::Now)
 }
 
-/// When the next attempt is made after `last`; `None` if there is none.
-fn next(turn: &Turn, job: &Job, plan: &Plan, end: End, last: &Attempt) -> Option<Next> {
+/// When the next attempt is made after `last`, whatever the budget says; `None` if there is none.
+fn wanted(turn: &Turn, job: &Job, plan: &Plan, end: End, last: &Attempt) -> Option<Next> {
     let allowed = match end {
         End::Wanted => false,
         End::Failed | End::Unsent => true,
@@ -340,14 +345,34 @@ fn next(turn: &Turn, job: &Job, plan: &Plan, end: End, last: &Attempt) -> Option
     if plan.retries >= rule.retry.max || rule.retry.backoff == Backoff::None {
         return None;
     }
-    if !within_budget(turn, rule) {
-        return None;
-    }
     let asked = match last.cause.as_deref() {
         Some(Cause::Status { retry_after: Some(after), .. }) => (*after).min(LONGEST_ASKED),
         _ => std::time::Duration::ZERO,
     };
     Some(Next::After(rule.retry.backoff.wait(plan.retries + 1).max(asked)))
+}
+
+/// When the next attempt is made after `last`; `None` if there is none, also if its rule has no retry left.
+fn next(turn: &Turn, job: &Job, plan: &Plan, end: End, last: &Attempt) -> Option<Next> {
+    let next = wanted(turn, job, plan, end, last)?;
+    match next {
+        Next::After(_) => spent(turn, plan).is_none().then_some(next),
+        Next::Now => Some(next),
+    }
+}
+
+/// The budget of the rule of a job, if it is spent.
+fn spent(turn: &Turn, plan: &Plan) -> Option<SpentBudget> {
+    let rule = turn.live.routes.rule(plan.rule.as_deref()?)?;
+    (!within_budget(turn, rule)).then(|| SpentBudget { rule: rule.name.clone(), percent: rule.retry.budget })
+}
+
+/// The budget of a rule now; `None` if it neither tries again nor hedges.
+pub(super) fn budget(turn: &Turn, rule: &Rule) -> Option<RetryBudget> {
+    let retries = rule.retry.max > 0 && rule.retry.backoff != Backoff::None;
+    let of = |budget: &Budget| budget.at(turn.at, rule.retry.budget);
+    let now = turn.live.budgets.get(&rule.name).map_or_else(|| of(&Budget::default()), of);
+    (retries || rule.hedge.is_some()).then_some(now)
 }
 
 /// True if a rule may try or hedge once more now.
@@ -393,9 +418,16 @@ impl Budget {
 
     /// True if one more retry is within this share of the jobs, in per cent.
     pub fn allows(&self, at: At, percent: u8) -> bool {
+        let RetryBudget { spent, allowed } = self.at(at, percent);
+        spent < allowed
+    }
+
+    /// What is spent of it, if this share of the jobs may be retries, in per cent.
+    pub fn at(&self, at: At, percent: u8) -> RetryBudget {
         let recent = self.minutes.iter().filter(|(begun, ..)| at.since(*begun) < BUDGET_WINDOW);
         let (jobs, retries) =
             recent.fold((0, 0), |(jobs, retries), minute| (jobs + minute.1, retries + minute.2));
-        retries < BUDGET_FLOOR || u64::from(retries + 1) * 100 <= u64::from(jobs) * u64::from(percent)
+        let share = u64::from(jobs) * u64::from(percent) / 100;
+        RetryBudget { spent: retries, allowed: u32::try_from(share).unwrap_or(u32::MAX).max(BUDGET_FLOOR) }
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::decide::admission::{self, Admission, Work};
 use crate::domain::decide::dispatch;
 use crate::domain::decide::instead;
 use crate::domain::decide::not_now;
+use crate::domain::decide::retry;
 use crate::domain::decide::shift;
 use crate::domain::decide::timeout;
 use crate::domain::decide::turn::Turn;
@@ -206,7 +207,8 @@ pub(in crate::domain) fn explain(turn: &mut Turn, send: Option<&Send>) -> Explan
     let routes = turn.live.routes.clone();
     let row = |rule: &Arc<Rule>, fit| {
         let running = u32::try_from(turn.state().queue().running(&rule.name)).unwrap_or(u32::MAX);
-        RuleRow { fit, ..RuleRow::of(rule, &routes, running) }
+        let budget = retry::budget(turn, rule);
+        RuleRow { budget, fit, ..RuleRow::of(rule, &routes, running) }
     };
     let Some(send) = send else {
         let rules = routes.rules.iter().map(|rule| row(rule, None)).collect();

@@ -451,6 +451,19 @@ fn retries_stay_within_their_budget() {
     let attempts = fleet.calls("send").len();
     // Ten are always allowed; then a fifth of 200.
     assert!((230..=241).contains(&attempts), "{attempts} attempts of 200 jobs");
+    let spent = fleet
+        .core()
+        .0
+        .state()
+        .jobs()
+        .iter()
+        .filter_map(|(_, job)| Some(job.plan.as_ref()?.spent.as_ref()?.to_string()));
+    let spent: Vec<String> = spent.collect();
+    assert_eq!(
+        spent.first().map(String::as_str),
+        Some("not tried again: the retry budget of rule r is spent (20 % of its jobs)")
+    );
+    assert_eq!(spent.len(), 200, "each job would have been tried again three times");
 }
 
 #[test]

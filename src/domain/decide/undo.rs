@@ -253,7 +253,7 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
             let (attempts, queued) =
                 row.map_or((Vec::new(), false), |job| (job.attempts.to_vec(), job.phase == JobPhase::Queued));
             if queued {
-                turn.job_fact(job, JobFact::Ended { cause: Some(cause.clone()) });
+                turn.job_fact(job, JobFact::Ended { cause: Some(cause.clone()), spent: None });
             }
             for key in attempts {
                 dispatch::give_up_one(turn, key, cause);

@@ -319,7 +319,7 @@ pub(super) fn compare(turn: &mut Turn, key: AttemptKey, says: TaskState, via: Vi
     if now.state == says {
         if now.verdict == Some(Verdict::Conflict) && issued >= now.state_since {
             // Stores lag behind their streams; now both agree.
-            turn.attempt_fact(key, AttemptFact::VerdictChanged { verdict: None });
+            turn.attempt_fact(key, AttemptFact::VerdictChanged { verdict: None, usual: None });
         }
         return settle(turn, key);
     }

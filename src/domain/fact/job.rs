@@ -6,8 +6,8 @@ use crate::domain::cause::Cause;
 use crate::domain::id::{AgentId, AttemptId, ContextId, MessageId, TaskId};
 use crate::domain::job::carry::Carried;
 use crate::domain::job::message::{Json, Message, Part};
-use crate::domain::job::plan::{NextAgent, Plan, RaceReason, WaitReason};
-use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
+use crate::domain::job::plan::{NextAgent, Plan, RaceReason, SpentBudget, WaitReason};
+use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, UsualPause, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::route::Target;
 use crate::domain::route::decision::Decision;
@@ -54,6 +54,8 @@ pub enum JobFact {
     Ended {
         /// Why it ended without a result; `None` if its last attempt says how it ended.
         cause: Option<Arc<Cause>>,
+        /// The budget because of which nothing follows; `None` if that is not why.
+        spent: Option<SpentBudget>,
     },
     /// An operator wants it to be tried again.
     Reopened {
@@ -224,6 +226,8 @@ pub enum AttemptFact {
     VerdictChanged {
         /// The verdict; `None` if it was withdrawn.
         verdict: Option<Verdict>,
+        /// The usual pause, if the task is stuck because of it.
+        usual: Option<UsualPause>,
     },
     /// A cancel moved on.
     CancelMoved {

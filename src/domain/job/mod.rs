@@ -17,7 +17,7 @@ use crate::domain::cause::Cause;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use crate::domain::job::message::{Fingerprint, Message, OfferedAnswer};
 use crate::domain::job::plan::{JobPhase, Plan, Race, RaceReason};
-use crate::domain::job::task::{CancelMark, TaskState, Verdict};
+use crate::domain::job::task::{CancelMark, TaskState, UsualPause, Verdict};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
@@ -192,6 +192,8 @@ pub struct Task {
     pub says: Option<TaskState>,
     /// The verdict; `None` if there is no doubt.
     pub verdict: Option<Verdict>,
+    /// The usual pause, while the task is stuck because of it.
+    pub usual: Option<UsualPause>,
     /// How far a cancel has come.
     pub cancel: Option<CancelMark>,
     /// True if it continues although its agent agreed to cancel it.

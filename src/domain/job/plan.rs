@@ -162,6 +162,22 @@ pub struct Race {
     pub won: Option<u16>,
 }
 
+/// The budget of a rule that had no retry left when it was needed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SpentBudget {
+    /// The rule.
+    pub rule: Arc<str>,
+    /// The share of its jobs that may be retries, in per cent.
+    pub percent: u8,
+}
+
+impl std::fmt::Display for SpentBudget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { rule, percent } = self;
+        write!(f, "not tried again: the retry budget of rule {rule} is spent ({percent} % of its jobs)")
+    }
+}
+
 /// How a job is dispatched. A job sent to a named agent has none unless it had to wait.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
@@ -185,6 +201,8 @@ pub struct Plan {
     pub waiting: Option<Waiting>,
     /// Why it ended without a result, as a dead letter; `None` if it has not, or if its last attempt says how it ended.
     pub dead: Option<Arc<Cause>>,
+    /// The budget because of which nothing followed its last attempt; `None` if that was not why.
+    pub spent: Option<Box<SpentBudget>>,
     /// When it ended; `None` while it goes on, and if an earlier version recorded its end.
     pub ended: Option<At>,
     /// Attempts that run beside each other; `None` if there never were several.
@@ -209,6 +227,7 @@ impl Plan {
             next: None,
             waiting: None,
             dead: None,
+            spent: None,
             ended: None,
             race: None,
             carry: None,

@@ -232,6 +232,27 @@ impl Verdict {
     }
 }
 
+/// The usual longest pause between two updates of the tasks of an agent and a skill.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UsualPause {
+    /// The pause.
+    pub time: Duration,
+    /// True if it was not measured: a demo makes up a past.
+    pub made_up: bool,
+}
+
+impl std::fmt::Display for UsualPause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let made_up = if self.made_up { " (made up)" } else { "" };
+        f.write_str("usually ")?;
+        match self.time {
+            time if time < Duration::from_secs(10) => write!(f, "{:.1}s", time.as_secs_f64())?,
+            time => f.write_str(&format_duration(time))?,
+        }
+        write!(f, " between updates{made_up}")
+    }
+}
+
 /// The progress of a cancel: requested, agreed, confirmed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CancelMark {

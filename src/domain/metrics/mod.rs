@@ -107,6 +107,19 @@ pub struct Block {
 pub struct MadeUp {
     /// The minutes, in order.
     pub minutes: Vec<(Minute, Vec<MadeUpTally>)>,
+    /// The usual pauses between updates.
+    pub pauses: Vec<MadeUpPause>,
+}
+
+/// The usual pause between updates of an agent, which has no id yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MadeUpPause {
+    /// Its configured name.
+    pub agent: Arc<str>,
+    /// The skill; `None` for tasks whose skill is not known.
+    pub skill: Option<Untrusted>,
+    /// The pause.
+    pub pause: Duration,
 }
 
 /// Made-up results of an agent, which has no id yet.

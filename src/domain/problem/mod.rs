@@ -140,9 +140,9 @@ kinds! {
     SourceDown "source-down" Bad "Most agents of one source, on several hosts, cannot be reached; they are reported here instead of one by one."
         "when the number of unreachable agents falls below half of what raised it; the rest are then reported one by one",
     AgentFailing "agent-failing" Bad "The agent fails too many of its tasks."
-        "when eight tasks in a row succeed, or fewer than a tenth of the last twenty failed",
+        "when eight tasks in a row succeed, fewer than a tenth of the last twenty failed, or the agent has another version",
     SkillFailing "skill-failing" Bad "The agent fails the tasks of one skill while its other skills work."
-        "when fewer than half of that skill's last tasks failed",
+        "when fewer than half of that skill's last tasks failed, or the agent has another version",
     AgentSlow "agent-slow" Warn "The agent answers calls that do no work much more slowly than usual."
         "when its calls have been fast for two minutes",
     AgentDegraded "agent-degraded" Warn "The agent fails calls, or its card can no longer be read."

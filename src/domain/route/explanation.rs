@@ -28,10 +28,28 @@ pub struct RuleRow {
     pub settings: Vec<Arc<str>>,
     /// Jobs of it that run now.
     pub running: u32,
+    /// Its retries of the last ten minutes; `None` if it tries nothing again.
+    pub budget: Option<RetryBudget>,
     /// The earlier rule that takes every message that this one would take.
     pub shadowed_by: Option<Arc<str>>,
     /// What it says about the message; `None` if there is none.
     pub fit: Option<Fit>,
+}
+
+/// Retries and hedges of a rule in the last ten minutes, of those that its jobs of that time allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RetryBudget {
+    /// How many there were.
+    pub spent: u32,
+    /// How many are allowed.
+    pub allowed: u32,
+}
+
+impl std::fmt::Display for RetryBudget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} retries spent in the last 10 min", self.spent, self.allowed)?;
+        if self.spent >= self.allowed { f.write_str(": nothing more is tried again") } else { Ok(()) }
+    }
 }
 
 /// Where a message would go now.
@@ -71,6 +89,7 @@ impl RuleRow {
             balance: rule.balance,
             settings: settings(rule),
             running,
+            budget: None,
             shadowed_by: rules.shadow(rule).map(|earlier| earlier.name.clone()),
             fit: None,
         }

@@ -7,13 +7,14 @@ use crate::domain::agent::shift::ShiftChange;
 use crate::domain::route::Fit;
 use crate::domain::route::balance::Balance;
 use crate::domain::route::condition::Unmet;
-use crate::domain::route::explanation::{Explanation, Outcome, RuleRow};
+use crate::domain::route::explanation::{Explanation, Outcome, RetryBudget, RuleRow};
 use crate::protocol::json::{Object, Writer, text_of};
 use crate::store::record::{Record, member, put_member, record};
 
 record! {
     Explanation { revision, rules, outcome, decision, names }
-    RuleRow { name, route, conditions, to, balance, settings, running, shadowed_by, fit }
+    RuleRow { name, route, conditions, to, balance, settings, running, budget, shadowed_by, fit }
+    RetryBudget { spent, allowed }
 }
 
 impl Record for ServiceChange {
@@ -148,6 +149,7 @@ mod tests {
             balance: Balance::TwoChoices,
             settings: vec!["timeout 30s".into()],
             running: 3,
+            budget: Some(RetryBudget { spent: 2, allowed: 10 }),
             shadowed_by: Some("all".into()),
             fit,
         };

@@ -12,9 +12,9 @@ use crate::domain::fleet::source::{SourceHealth, SourceKind, SourceRow, SourceSp
 use crate::domain::job::carry::{Carried, Carry, CarryContext, CarryHistory};
 use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, OfferedAnswer, Part, Role};
 use crate::domain::job::plan::{
-    JobPhase, NextAgent, NextRacer, Plan, Race, RaceReason, Racer, WaitReason, Waiting,
+    JobPhase, NextAgent, NextRacer, Plan, Race, RaceReason, Racer, SpentBudget, WaitReason, Waiting,
 };
-use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
+use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, UsualPause, Verdict, Via};
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
 use crate::domain::problem::{Kind, Muted, NotificationEvent, Taken};
 use crate::domain::route::decision::{Considered, Decision, Obstacle, Verdict as RouteVerdict};
@@ -105,10 +105,12 @@ record! {
     ArtifactMeta { id, name, print, closed }
     Progress { artifacts, messages, messages_total, content }
     LateEnd { state, after }
+    UsualPause { time, made_up }
     Waiting { why, since, until }
     OutOfService { by, since, why, until, drain }
     Drain { move_at, empty_since }
-    Plan { target, rule, revision, deadline, priority, idempotent, retries, next, waiting, dead, ended, race, carry, composed }
+    Plan { target, rule, revision, deadline, priority, idempotent, retries, next, waiting, dead, spent, ended, race, carry, composed }
+    SpentBudget { rule, percent }
     Race { racers, next, won }
     Racer { number, why }
     NextRacer { to, why }

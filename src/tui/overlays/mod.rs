@@ -104,7 +104,7 @@ impl Overlay {
     pub fn on_answer(&mut self, ask: &Ask, answer: Answer, ctx: &Context) -> bool {
         match self {
             Self::Composer(composer) => composer.on_answer(ask, answer, ctx),
-            Self::Card(card) => card.on_answer(ask, answer),
+            Self::Card(card) => card.on_answer(ask, answer, ctx),
             Self::Prompt(_) | Self::Menu(_) | Self::Views(_) | Self::Batch(_) => false,
         }
     }

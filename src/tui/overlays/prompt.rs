@@ -46,7 +46,7 @@ pub enum Words {
     Mute(u32, String),
     /// A note about a row, and the name of that.
     Note(Target, String),
-    /// The reason of an act on a protected fleet.
+    /// The reason of an act, which only a protected fleet wants.
     Why(Box<WantsReason>),
     /// The name of a saved view.
     Save(Box<SavedView>),
@@ -230,7 +230,8 @@ impl Prompt {
                 Ok(Cmd::Submit(intent, done))
             }
             Words::Kill(expected) => Err(format!("type {expected}")),
-            Words::Why(_) if text.is_empty() => Err("production: enter a reason".into()),
+            Words::Why(_) if text.is_empty() && ctx.info.protect => Err("production: enter a reason".into()),
+            Words::Why(asked) if text.is_empty() => Ok(Cmd::Submit(asked.intent.clone(), asked.done.clone())),
             Words::Why(asked) => {
                 Ok(Cmd::Submit(asked.intent.clone().because(text.into()), asked.done.clone()))
             }
@@ -349,7 +350,8 @@ impl Prompt {
             Kind::Search(_) => "/".to_owned(),
             Kind::Words(Words::Mute(number, _)) => format!("mute p-{number}: "),
             Kind::Words(Words::Note(_, name)) => format!("note on {name}: "),
-            Kind::Words(Words::Why(asked)) => format!("PRODUCTION, why {}: ", asked.name),
+            Kind::Words(Words::Why(asked)) if ctx.info.protect => format!("PRODUCTION, why {}: ", asked.name),
+            Kind::Words(Words::Why(asked)) => format!("why {}: ", asked.name),
             Kind::Words(Words::Save(_)) => "save this view as: ".to_owned(),
             Kind::Words(Words::File(_)) => "save to: ".to_owned(),
             Kind::Words(Words::Kill(expected)) => format!("type {expected} to let it die: "),
@@ -369,6 +371,7 @@ impl Prompt {
             Kind::Command => "enter run   tab complete   esc close",
             Kind::Words(Words::Mute(..)) => "enter mute   esc leave it   for how long, then why",
             Kind::Words(Words::Note(..)) => "enter keep   esc leave it",
+            Kind::Words(Words::Why(_)) if !ctx.info.protect => "enter do it, with or without   esc leave it",
             Kind::Words(Words::Why(_)) => "enter do it   esc leave it",
             Kind::Words(Words::Save(_)) => "enter save   esc leave it",
             Kind::Words(Words::Kill(_)) => "enter do it   esc leave it   only on a demo fleet",

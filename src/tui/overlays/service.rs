@@ -1,4 +1,4 @@
-//! The service menu of an agent. The second letter acts; in production a third one confirms.
+//! The service menu of an agent. The second letter acts, or asks for a reason where work is taken away from the agent.
 
 use std::time::Duration;
 

@@ -55,6 +55,10 @@ pub fn of_rule(rule: &RuleRow, width: usize) -> Lines {
         printed(&rule.settings.join(" · "))
     };
     lines.extend(wrapped("SETTINGS", &settings, Role::Plain, width));
+    if let Some(budget) = rule.budget {
+        let role = if budget.spent >= budget.allowed { Role::Warn } else { Role::Plain };
+        lines.extend(wrapped("BUDGET", &budget.to_string(), role, width));
+    }
     if rule.route != rule.name {
         lines.extend(wrapped("ROUTE", &printed(&rule.route), Role::Plain, width));
     }

@@ -7,7 +7,7 @@ use crate::domain::fact::{AgentFact, AttemptFact, JobFact};
 use crate::domain::job::carry::{Carried, CarryContext, CarryHistory};
 use crate::domain::job::detail::Line;
 use crate::domain::job::plan::{RaceReason, WaitReason};
-use crate::domain::job::task::{CancelMark, TaskState, Verdict, Via};
+use crate::domain::job::task::{CancelMark, TaskState, UsualPause, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::route;
 use crate::domain::route::decision::Considered;
@@ -192,7 +192,11 @@ pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
             Some(one(format!("the next attempt follows in {pause}"), Role::Warn))
         }
         JobFact::Queued { why, .. } => Some(one(format!("queued: waits for {}", why.in_words()), Role::Warn)),
-        JobFact::Ended { cause: Some(cause) } => Some(one(format!("given up: {cause}"), Role::Bad)),
+        JobFact::Ended { cause: Some(cause), spent } => {
+            let spent =
+                spent.as_ref().map(|spent| format!("; {}", Untrusted::from(spent.to_string()).line()));
+            Some(one(format!("given up: {cause}{}", spent.unwrap_or_default()), Role::Bad))
+        }
         JobFact::Reopened { why, carry, .. } => {
             let why = why.as_ref().map(|why| format!(": {}", quoted(why, 200))).unwrap_or_default();
             let words = format!("to be tried again{}{why}{}", by_actor(line), carried(carry.as_deref()));
@@ -215,7 +219,7 @@ pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
         JobFact::Moving { to: None, .. } => {
             Some(one("not moved, the journal could not be written", Role::Warn))
         }
-        JobFact::Ended { cause: None }
+        JobFact::Ended { cause: None, .. }
         | JobFact::Composed { .. }
         | JobFact::Explained { .. }
         | JobFact::Forgotten => None,
@@ -305,7 +309,9 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
             let compared = if *changed { "something had changed" } else { "nothing was missed" };
             one(format!("{0}{0}{0} updated again by {1}: {compared}", glyphs.gap, via.as_str()), Role::Plain)
         }
-        AttemptFact::VerdictChanged { verdict, .. } => return Some(verdict_words(*verdict, glyphs)),
+        AttemptFact::VerdictChanged { verdict, usual } => {
+            return Some(verdict_words(*verdict, *usual, glyphs));
+        }
         AttemptFact::CancelMoved { late: Some(late), .. } => one(format!("cancel: {late}"), Role::Warn),
         AttemptFact::CancelMoved { mark, cause, .. } => {
             let (text, role) = match mark {
@@ -378,11 +384,12 @@ fn phase_words(phase: Phase, cause: Option<&Cause>, glyphs: &'static Glyphs) -> 
     one(format!("{text}{}", because(cause)), role)
 }
 
-fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span> {
+fn verdict_words(verdict: Option<Verdict>, usual: Option<UsualPause>, glyphs: &'static Glyphs) -> Vec<Span> {
     let text = match verdict {
         None => return one("no longer in doubt", Role::Plain),
-        Some(Verdict::Silent) => "silent: no event for far longer than usual",
+        Some(Verdict::Silent) => "silent: no event for long; what is usual is not known yet",
         Some(Verdict::Unheard) => "unheard: its stream is open, but nothing ever arrived on it",
+        Some(Verdict::Stuck) if usual.is_some() => "stuck",
         Some(Verdict::Stuck) => "stuck: no event for many times the usual pause",
         Some(Verdict::Looping) => "looping: it repeats the same status",
         Some(Verdict::Stalled) => "stalled: its stream was cut, and its reported state has not changed since",
@@ -398,5 +405,6 @@ fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span>
             );
         }
     };
-    one(format!("{} {text}", glyphs.doubtful), Role::Warn)
+    let usual = usual.map_or_else(String::new, |usual| format!(": {usual}"));
+    one(format!("{} {text}{usual}", glyphs.doubtful), Role::Warn)
 }

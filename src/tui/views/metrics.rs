@@ -396,15 +396,14 @@ fn draw_chart(
     let least = all.fold(100.0, f64::min);
     let [low, high] = shown.bounds(most, least);
     let marker = if canvas.theme.is_ascii() { Marker::Dot } else { Marker::Braille };
+    // The lines stand on the ground of the rest, also where that is not the terminal's.
+    let paper = canvas.theme.style(Role::Plain).bg.unwrap_or(ratatui::style::Color::Reset);
     let sets: Vec<Dataset<'_>> = values
         .iter()
         .zip(LINES)
         .map(|(points, role)| {
-            let style = canvas
-                .theme
-                .style(role)
-                .bg(ratatui::style::Color::Reset)
-                .remove_modifier(ratatui::style::Modifier::REVERSED);
+            let style =
+                canvas.theme.style(role).bg(paper).remove_modifier(ratatui::style::Modifier::REVERSED);
             Dataset::default().marker(marker).graph_type(GraphType::Line).style(style).data(points)
         })
         .collect();

@@ -633,10 +633,12 @@ impl TaskView {
             }
             let by = if plan.rule.is_some() { "rule" } else { "sent to" };
             add(format!("{by} {}", waiting::rule_words(&ctx.snapshot, plan)), Role::Plain);
-        } else if let Some(doubt) = attempt.and_then(doubt) {
+        } else if let Some(doubt) = attempt.and_then(|attempt| doubt(canvas, attempt)) {
             add(doubt, Role::Warn);
         } else if let Some(next) = attempt.and_then(|attempt| next_step(ctx, attempt)) {
             add(next, Role::You);
+        } else if let Some(spent) = waiting::spent(job) {
+            add(spent, Role::Warn);
         } else if let Some(cause) = waiting::dead(job) {
             add(waiting::cause_words(cause), Role::Warn);
         } else if let Some(context) =

@@ -12,7 +12,7 @@ use crate::tui::saved_view::ListKind;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::views::frame::labelled;
 use crate::tui::views::listing::{Order, Rows};
-use crate::tui::views::{about, timeline};
+use crate::tui::views::{about, timeline, waiting};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::{SortKey, Sorted};
@@ -291,7 +291,7 @@ pub fn explain(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, width: usi
         state.push(span(format!(" on {}", agent.name.line()), Role::Plain));
     }
     lines.push(labelled("state", state));
-    if let Some(doubt) = doubt(attempt) {
+    if let Some(doubt) = doubt(canvas, attempt) {
         lines.extend(about::wrapped("doubt", &doubt, Role::Warn, width));
     }
     if let Some(note) = attempt.task.as_ref().and_then(|task| task.note.as_ref()) {
@@ -299,6 +299,9 @@ pub fn explain(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, width: usi
     }
     if let Some(cause) = &attempt.cause {
         lines.extend(about::wrapped("because", &cause.to_string(), Role::Plain, width));
+    }
+    if let Some(spent) = job.and_then(waiting::spent) {
+        lines.extend(about::wrapped("retries", &spent, Role::Warn, width));
     }
     if let Some(next) = next_step(ctx, attempt) {
         lines.extend(about::wrapped("next", &next, Role::You, width));
@@ -337,14 +340,16 @@ fn ids(attempt: &Attempt, job: Option<&crate::domain::job::Job>) -> Vec<Span> {
 }
 
 /// The reason why the agent's report alone is not trusted.
-pub fn doubt(attempt: &Attempt) -> Option<String> {
+pub fn doubt(canvas: &Canvas<'_>, attempt: &Attempt) -> Option<String> {
     let task = attempt.task.as_ref()?;
+    let silent = || format!("silent for {}", canvas.age(task.last_activity));
     let says = task.says.as_ref().unwrap_or(&task.state).word();
     Some(match task.verdict? {
-        Verdict::Silent => format!("reported as {says}, but no event has arrived for far longer than usual"),
+        Verdict::Silent => format!("{}, what is usual is not known yet; reported as {says}", silent()),
         Verdict::Unheard => format!("reported as {says}, but nothing ever arrived on its stream"),
         Verdict::Stuck => {
-            format!("reported as {says}, but no event has arrived for many times the usual pause")
+            let usual = task.usual.map_or_else(|| "far longer than usual".into(), |usual| usual.to_string());
+            format!("{}, {usual}; reported as {says}", silent())
         }
         Verdict::Looping => format!("{says}, and it keeps repeating the same status"),
         Verdict::Stalled => format!("stream cut, agent reports {says}; no change since"),

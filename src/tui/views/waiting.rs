@@ -22,6 +22,12 @@ pub fn dead(job: &Job) -> Option<&Cause> {
     job.plan.as_deref().filter(|_| job.phase == JobPhase::Over)?.dead.as_deref()
 }
 
+/// Why nothing followed its last attempt, if that was for the budget of its rule.
+pub fn spent(job: &Job) -> Option<String> {
+    let spent = job.plan.as_deref().filter(|_| job.phase == JobPhase::Over)?.spent.as_ref()?;
+    Some(Untrusted::from(spent.to_string()).line().into_string())
+}
+
 /// The cause of a dead letter, for a line of the screen.
 pub fn cause_words(cause: &Cause) -> String {
     Untrusted::from(cause.to_string()).line().into_string()

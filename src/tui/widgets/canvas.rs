@@ -13,7 +13,7 @@ use crate::domain::text::{fit, is_control_or_hidden};
 use crate::domain::time::At;
 use crate::tui::format;
 use crate::tui::format::Clocks;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::theme::{Depth, Role, Theme};
 
 /// The screen's cells, with what drawing needs.
 #[derive(Debug)]
@@ -226,12 +226,14 @@ impl<'a> Canvas<'a> {
     /// Shows a row as selected. Colours with a meaning stay.
     pub fn select(&mut self, area: Rect) {
         let accent = self.style(Role::Accent);
+        // Of 16 colours, few can be read on that of the selection.
+        let keeps = accent.bg.is_some() && self.theme.depth == Depth::True;
         let meant = [Role::Ok, Role::Warn, Role::Bad, Role::You].map(|role| self.style(role).fg);
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
                 let cell = &mut self.buffer[(x, y)];
-                let fg = Some(cell.fg).filter(|fg| accent.bg.is_some() && meant.contains(&Some(*fg)));
+                let fg = Some(cell.fg).filter(|fg| keeps && meant.contains(&Some(*fg)));
                 cell.set_style(accent);
                 if let Some(fg) = fg {
                     cell.set_fg(fg);
@@ -248,8 +250,11 @@ impl<'a> Canvas<'a> {
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
                 let cell = &mut self.buffer[(x, y)];
-                cell.modifier = ratatui::style::Modifier::empty();
-                cell.set_style(paper).set_style(quiet);
+                // Where secondary text has the colour of text, it is only less bright.
+                let is_bright = quiet.fg == Some(ratatui::style::Color::Reset);
+                cell.modifier =
+                    if is_bright { ratatui::style::Modifier::DIM } else { ratatui::style::Modifier::empty() };
+                cell.set_fg(ratatui::style::Color::Reset).set_style(paper).set_style(quiet);
                 if paper.bg.is_none() {
                     cell.set_bg(ratatui::style::Color::Reset);
                 }

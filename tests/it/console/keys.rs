@@ -144,6 +144,21 @@ fn reasons_are_typed_into_cards_and_prompts() {
         _ => None,
     });
     assert_eq!(asked, Some("disk".into()));
+    // Elsewhere it may be left out.
+    for (keys, expected) in [("1 o c", ""), ("1 o c enter", "none"), ("1 o c \"disk\" enter", "disk")] {
+        let info = quarterdeck::tui::context::Info { protect: false, ..info() };
+        let mut staging = Console::with(120, 40, info, mono());
+        for key in keys.split(' ') {
+            staging.press(key).wait(0.3);
+        }
+        let whys = staging.asked.iter().filter_map(|cmd| match cmd {
+            Cmd::Submit(Intent::Service { why, .. }, _) => {
+                Some(why.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string))
+            }
+            _ => None,
+        });
+        assert_eq!(whys.collect::<Vec<_>>().join(" "), expected, "{keys}");
+    }
 }
 
 fn mono() -> Theme {

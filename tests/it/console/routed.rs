@@ -173,7 +173,7 @@ impl Scene {
         let late = Plan { deadline: Some(at(200.0)), ..plan(Target::Tag("ledger\u{1b}[2J".into())) };
         let dead = self.waits(20.0, "reconcile the ledger of yesterday", late, WaitReason::Unavailable);
         let cause = Some(Arc::new(Cause::Deadline(Duration::from_secs(180))));
-        self.add_fact(200.0, Fact::Job(dead, JobFact::Ended { cause }));
+        self.add_fact(200.0, Fact::Job(dead, JobFact::Ended { cause, spent: None }));
         let until = Some(at(NOW + 12.0));
         self.add_fact(206.4, Fact::Job(retried, JobFact::Queued { why: WaitReason::Backoff, until }));
     }
@@ -220,7 +220,10 @@ fn jobs_in_the_queue_come_and_go() {
     assert!(console.screen().contains("4 jobs wait, oldest 3m · 1 dead letter"), "{}", console.screen());
     let job = console.model.context.snapshot.jobs.iter().find(|(_, job)| job.title.raw().contains("88220"));
     let job = job.map(|(_, job)| job.id).unwrap();
-    console.scene.add_fact(253.0, Fact::Job(job, JobFact::Ended { cause: Some(Arc::new(Cause::Refused)) }));
+    console.scene.add_fact(
+        253.0,
+        Fact::Job(job, JobFact::Ended { cause: Some(Arc::new(Cause::Refused)), spent: None }),
+    );
     console.now = at(253.0);
     console.publish();
     assert!(console.screen().contains("3 jobs wait, oldest 3m · 2 dead letters"), "{}", console.screen());
@@ -413,7 +416,10 @@ fn dead_letters_of_both_kinds_are_tried_again_together() {
     let mut console = Console::new(120, 40);
     let job = console.model.context.snapshot.jobs.iter().find(|(_, job)| job.title.raw().contains("88214"));
     let job = job.map(|(_, job)| job.id).unwrap();
-    console.scene.add_fact(253.0, Fact::Job(job, JobFact::Ended { cause: Some(Arc::new(Cause::Refused)) }));
+    console.scene.add_fact(
+        253.0,
+        Fact::Job(job, JobFact::Ended { cause: Some(Arc::new(Cause::Refused)), spent: None }),
+    );
     console.now = at(253.0);
     console.publish();
     let mut console = pressed_on(console, "9 z * r");

@@ -306,7 +306,7 @@ impl Scene {
     pub(crate) fn verdict(&mut self, seconds: f64, sent: Sent, verdict: Option<Verdict>) {
         self.add_fact(
             seconds,
-            Fact::attempt(sent.job, sent.attempt, AttemptFact::VerdictChanged { verdict }),
+            Fact::attempt(sent.job, sent.attempt, AttemptFact::VerdictChanged { verdict, usual: None }),
         );
     }
 

@@ -91,10 +91,14 @@ pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Findin
             format!("opened the stream of {whom} but never sent anything on it"),
             "check the agent and any proxy that buffers events; cancel the task or wait",
         ),
-        Kind::TaskStuck => (
-            format!("reports {says} but has sent no events for {whom} for many times the usual pause"),
-            "check the agent; cancel the task or wait",
-        ),
+        Kind::TaskStuck => {
+            let usual = first.task.as_ref().and_then(|task| task.usual);
+            let usual = usual.map_or_else(String::new, |usual| format!("; {usual}"));
+            (
+                format!("reports {says} but has sent no events for {whom}{usual}"),
+                "check the agent; cancel the task or wait",
+            )
+        }
         Kind::TaskLooping => (
             format!("keeps repeating the same status of {whom}"),
             "see its timeline; cancel the task if it makes no progress",

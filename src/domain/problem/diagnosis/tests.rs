@@ -336,7 +336,7 @@ fn the_impact_of_a_problem_of_tasks_is_those_tasks() {
         (Verdict::Looping, Kind::TaskLooping),
     ] {
         let verdict = Some(verdict);
-        fleet.add_fact(90, Fact::attempt(job, silent, AttemptFact::VerdictChanged { verdict }));
+        fleet.add_fact(90, Fact::attempt(job, silent, AttemptFact::VerdictChanged { verdict, usual: None }));
         let number = fleet.raise(100, kind, Some(agent));
         let snapshot = fleet.snapshot();
         let (key, problem) = found(&snapshot, number);

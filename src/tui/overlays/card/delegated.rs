@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::domain::id::AttemptKey;
-use crate::domain::job::Attempt;
 use crate::domain::job::delegated::{self, ByParent};
 use crate::domain::rehearsal::plan::MOST;
 use crate::domain::state::snapshot::Snapshot;
 
-/// The live tasks that each task of a card delegated.
+/// The tasks that each task of a card delegated, ended ones among them.
 pub(super) fn of(snapshot: &Snapshot, keys: &[AttemptKey]) -> BTreeMap<AttemptKey, Vec<AttemptKey>> {
     let parents = ByParent::new(snapshot);
-    let live = |key: &AttemptKey| snapshot.attempts.get(*key).is_some_and(Attempt::is_live);
     let of = |key: &AttemptKey| {
-        let below: Vec<_> = delegated::below(&parents, *key).tasks.into_iter().filter(live).collect();
+        let below = delegated::below(&parents, *key).tasks;
         (!below.is_empty()).then_some((*key, below))
     };
     keys.iter().take(MOST).filter_map(of).collect()

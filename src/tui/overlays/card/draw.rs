@@ -91,7 +91,7 @@ impl Card {
             ];
         }
         if self.is_bulk() {
-            let count = self.count(ctx);
+            let count = self.number_to_type(ctx);
             return vec![
                 span("enter", Role::Key),
                 span(format!(", once {count} is typed   "), Role::Plain),
@@ -120,14 +120,11 @@ impl Card {
         ];
         if !matches!(self.about, About::Quit) {
             line.push(span("   c", Role::Key));
-            line.push(span(" copy as command", Role::Plain));
+            line.push(span(if self.may_cascade(ctx) { " copy" } else { " copy as command" }, Role::Plain));
         }
-        if self.may_cascade() {
+        if self.may_cascade(ctx) {
             line.push(span("   d", Role::Key));
-            line.push(span(
-                if self.cascade { " leave what it delegated" } else { " with what it delegated" },
-                Role::Plain,
-            ));
+            line.push(span(if self.cascade { " leave delegated" } else { " with delegated" }, Role::Plain));
         }
         if self.takes_reason() {
             line.push(span("   w", Role::Key));
@@ -142,7 +139,7 @@ impl Card {
 
     /// The lines that fit; those needed for the decision are dropped last.
     fn body(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize, room: usize) -> Vec<Line> {
-        let mut lines = self.all_lines(canvas, ctx, width);
+        let mut lines = self.all_lines(canvas, ctx, width, room);
         while lines.len() > room {
             let Some(weakest) = (0..lines.len()).rev().min_by_key(|at| lines[*at].0) else { break };
             lines.remove(weakest);
@@ -151,7 +148,7 @@ impl Card {
     }
 
     /// All lines with their priorities.
-    fn all_lines(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize) -> Vec<(u8, Line)> {
+    fn all_lines(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize, room: usize) -> Vec<(u8, Line)> {
         let mut lines = Vec::new();
         let mut text = |keep: u8, text: String, role| {
             lines.extend(
@@ -161,7 +158,11 @@ impl Card {
         if let Some(changed) = &self.changed {
             text(9, format!("{changed}. Look again."), Role::Warn);
         }
-        for (at, subject) in self.subjects.iter().take(SHOWN).enumerate() {
+        if let Some(since) = self.since_words(ctx) {
+            text(9, format!("{since}."), Role::Warn);
+        }
+        let left = self.subjects.iter().filter(|subject| subject.left).count();
+        for (at, subject) in self.subjects.iter().filter(|subject| !subject.left).take(SHOWN).enumerate() {
             let Some(attempt) = ctx.latest.attempts.get(subject.key) else { continue };
             text(if at == 0 { 7 } else { 3 }, subject_line(canvas, ctx, attempt), Role::Plain);
             if let (About::Answer(_), Some(note)) =
@@ -186,25 +187,29 @@ impl Card {
         if matches!(self.about, About::Answer(_)) && rows.iter().any(|(_, row)| uncertain_answer(row)) {
             text(8, format!("{MAY_HAVE_ARRIVED}."), Role::Warn);
         }
-        let more = self.subjects.len().saturating_sub(SHOWN) + self.unsent.len().saturating_sub(SHOWN);
+        let more =
+            (self.subjects.len() - left).saturating_sub(SHOWN) + self.unsent.len().saturating_sub(SHOWN);
         if more > 0 {
             text(5, format!("and {more} more"), Role::Quiet);
         }
         if self.left_out > 0 {
             text(6, format!("{} marked stay as they are: {}", self.left_out, self.about.unfit()), Role::Warn);
         }
+        for (keep, line, role) in self.delegated_lines(ctx, width, room) {
+            lines.push((keep, Line::Text(vec![span(line, role)])));
+        }
         self.push_choices(ctx, &mut lines);
         for (line, role) in self.plan_lines(ctx) {
             lines.extend(wrap(&line, width).into_iter().map(|line| (8, Line::Text(vec![span(line, role)]))));
         }
         if self.is_bulk() {
-            let count = self.count(ctx);
+            let count = self.number_to_type(ctx);
             lines.push((1, Line::Text(Vec::new())));
             let number = self.typing == Typing::Number;
             lines.push((9, Line::Field(format!("type {count} to do it"), self.number.clone(), number)));
             let why = if ctx.info.protect { "reason (required)" } else { "why" };
             lines.push((9, Line::Field(why.into(), self.why.clone(), !number)));
-            if self.may_cascade() {
+            if self.may_cascade(ctx) {
                 let label =
                     if self.cascade { "leave what they delegated" } else { "with what they delegated" };
                 lines.push((7, Line::Text(vec![span("d ", Role::Key), span(label, Role::Plain)])));

@@ -1,8 +1,10 @@
 //! Confirmation cards: each shows the effect, the affected items, and the equivalent command.
 //!
 //! A card belongs to fixed ids. Keys pressed before it was drawn, within a quarter of a second after, or held down do
-//! not reach it. If an affected item changes while it is open, it asks again.
+//! not reach it. If what it would do changes while it is open, it asks again (`changes.rs`).
 
+mod becomes;
+mod changes;
 mod delegated;
 mod draw;
 mod pick;
@@ -10,7 +12,7 @@ mod plan;
 mod requeue;
 pub mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crossterm::event::KeyCode;
@@ -69,6 +71,8 @@ struct Subject {
     state: String,
     /// The time and text of the question: two questions may have the same text.
     asked: (At, Option<Untrusted>),
+    /// One of many that has ended since, or to which it no longer applies: it is skipped from then on.
+    left: bool,
 }
 
 /// The fields of a bulk card.
@@ -76,6 +80,15 @@ struct Subject {
 enum Typing {
     Number,
     Why,
+}
+
+/// What a card about many said when it was read: changes of the snapshot do not change it.
+#[derive(Debug, Default)]
+struct Said {
+    /// The number of tasks when it was opened.
+    opened: usize,
+    /// The number once the engine had said which of them stay, and those.
+    planned: Option<(usize, BTreeSet<AttemptId>)>,
 }
 
 /// A card.
@@ -88,6 +101,15 @@ pub struct Card {
     /// Marked, but it cannot be done to them.
     left_out: usize,
     choice: Option<usize>,
+    /// What was chosen, where something is sent again: its place may change.
+    act: Option<again::Act>,
+    /// What it said when it was read.
+    said: Said,
+    /// True if something changed since `looked`.
+    is_stale: bool,
+    /// When it last looked for what was delegated meanwhile, and how many attempts there were.
+    looked: At,
+    attempts: usize,
     lit: bool,
     seen: Option<At>,
     quiet_until: Option<At>,
@@ -165,6 +187,7 @@ impl Card {
                 id: attempt.id,
                 state: state_of(attempt),
                 asked: asked(attempt),
+                left: false,
             })
             .collect();
         let with = match about {
@@ -178,6 +201,11 @@ impl Card {
             planned: None,
             version: 0,
             left_out: keys.len() - subjects.len(),
+            said: Said { opened: subjects.len(), planned: None },
+            is_stale: false,
+            looked: ctx.latest.at,
+            attempts: ctx.latest.attempts.len(),
+            act: None,
             about,
             subjects,
             unsent: Vec::new(),
@@ -204,8 +232,8 @@ impl Card {
     }
 
     /// True if anything is alive that its tasks delegated.
-    pub fn has_delegated(&self) -> bool {
-        !self.with.is_empty()
+    pub fn has_delegated(&self, snapshot: &Snapshot) -> bool {
+        !self.live_delegated(snapshot).is_empty()
     }
 
     /// True if it applies to no item.
@@ -251,53 +279,13 @@ impl Card {
         self.quiet_until = None;
     }
 
-    /// Applies changes of the snapshot; asks again if an affected item changed.
-    pub fn refresh(&mut self, ctx: &Context) -> bool {
-        let mut news = None;
-        // Of many, one that is still meant is no reason to ask again: with a hundred tasks something changes all the time.
-        let (is_bulk, mut is_redrawn) = (self.is_bulk(), false);
-        for subject in &mut self.subjects {
-            // A card shows the latest state, even while the screen is held.
-            let row = ctx.latest.attempts.get(subject.key).filter(|row| row.id == subject.id);
-            let state = row.map_or_else(|| "gone".to_owned(), state_of);
-            let question = row.map_or((At::ZERO, None), asked);
-            if state != subject.state || question != subject.asked {
-                let is_meant = row.is_some_and(|row| self.about.fits(&ctx.latest, row));
-                let same_question = subject.asked == question;
-                subject.asked = question;
-                if is_bulk && is_meant && same_question {
-                    subject.state = state;
-                    is_redrawn = true;
-                    continue;
-                }
-                let id = row.and_then(|row| row.task.as_ref()).map(|task| task.id.short());
-                news = Some(format!("{} is {state} now", id.unwrap_or_else(|| "it".into())));
-                subject.state = state;
-            }
-        }
-        let Some(news) = news else { return is_redrawn };
-        if !self.with.is_empty() {
-            let keys: Vec<_> = self.subjects.iter().map(|subject| subject.key).collect();
-            self.with = delegated::of(&ctx.latest, &keys);
-        }
-        self.version += 1;
-        self.changed = Some(news);
-        self.seen = None;
-        self.quiet_until = None;
-        self.lit = false;
-        self.choice = None;
-        self.number = Field::default();
-        self.pick = Pick::default();
-        true
-    }
-
     /// Those that it can still be done to.
     fn ready<'s>(&'s self, ctx: &'s Context) -> Vec<(&'s Subject, &'s Attempt)> {
         let rows = self.subjects.iter().filter_map(|subject| {
             let row = ctx.latest.attempts.get(subject.key).filter(|row| row.id == subject.id)?;
             Some((subject, row))
         });
-        rows.filter(|(_, attempt)| self.about.fits(&ctx.latest, attempt)).collect()
+        rows.filter(|(subject, attempt)| !subject.left && self.about.fits(&ctx.latest, attempt)).collect()
     }
 
     /// Takes pasted text; only the reason and the name of an agent are text.
@@ -345,7 +333,7 @@ impl Card {
         }
         match chord.code {
             KeyCode::Char('y') if !chord.ctrl => self.act(ctx),
-            KeyCode::Char('d') if !chord.ctrl && self.may_cascade() => {
+            KeyCode::Char('d') if !chord.ctrl && self.may_cascade(ctx) => {
                 self.cascade = !self.cascade;
                 KeyOutcome::Stays(Vec::new())
             }
@@ -379,11 +367,11 @@ impl Card {
             }
             KeyCode::Char('j') | KeyCode::Down if !self.choices(ctx).is_empty() => {
                 let next = self.choice.map_or(0, |at| at + 1);
-                self.choice = Some(next.min(self.choices(ctx).len() - 1));
+                self.light(next.min(self.choices(ctx).len() - 1), ctx);
                 KeyOutcome::Stays(Vec::new())
             }
             KeyCode::Char('k') | KeyCode::Up if !self.choices(ctx).is_empty() => {
-                self.choice = Some(self.choice.map_or(0, |at| at.saturating_sub(1)));
+                self.light(self.choice.map_or(0, |at| at.saturating_sub(1)), ctx);
                 KeyOutcome::Stays(Vec::new())
             }
             KeyCode::Tab | KeyCode::BackTab | KeyCode::Left | KeyCode::Right => {
@@ -403,10 +391,10 @@ impl Card {
                 KeyOutcome::Stays(Vec::new())
             }
             KeyCode::Enter => {
-                let ready = self.count(ctx);
-                if self.number.text().trim() != ready.to_string() {
+                let number = self.number_to_type(ctx);
+                if self.number.text().trim() != number.to_string() {
                     let of = if self.unsent.is_empty() { "tasks" } else { "jobs" };
-                    self.complaint = Some(format!("type {ready}, the number of {of}, to do it"));
+                    self.complaint = Some(format!("type {number}, the number of {of}, to do it"));
                 } else if ctx.info.protect && self.why.text().trim().is_empty() {
                     self.typing = Typing::Why;
                     self.complaint = Some("production: enter a reason".into());
@@ -420,7 +408,7 @@ impl Card {
                     self.why.key(chord);
                 } else if chord.typed().is_none_or(|c| c.is_ascii_digit()) {
                     self.number.key(chord);
-                } else if chord.typed() == Some('d') && self.may_cascade() {
+                } else if chord.typed() == Some('d') && self.may_cascade(ctx) {
                     self.cascade = !self.cascade;
                 } else if let Some(letter) = chord.typed() {
                     // Letters choose here, as digits are the number.
@@ -437,8 +425,8 @@ impl Card {
     }
 
     /// True if the operator chooses whether a cancel is meant for what was delegated too.
-    fn may_cascade(&self) -> bool {
-        matches!(self.about, About::Cancel) && self.has_delegated()
+    fn may_cascade(&self, ctx: &Context) -> bool {
+        matches!(self.about, About::Cancel) && self.has_delegated(&ctx.latest)
     }
 
     /// The choices with their meanings.
@@ -468,7 +456,12 @@ impl Card {
             }
         };
         let ready: Vec<&Attempt> = self.ready(ctx).into_iter().map(|(_, attempt)| attempt).collect();
-        again.choices(&ctx.latest, &ready, name.as_deref())
+        let mut choices = again.choices(&ctx.latest, &ready, name.as_deref());
+        // Many are not raced, and the last that is left of them is not offered it: its letter would be a new one.
+        choices.retain(|choice| {
+            !self.is_bulk() || !matches!(choice.act, again::Act::Race | again::Act::RaceChosen)
+        });
+        choices
     }
 
     /// True if what is sent may take something along from an earlier attempt.
@@ -498,11 +491,17 @@ impl Card {
 
     /// What was chosen of them.
     fn act_again(&self, ctx: &Context) -> Option<again::Act> {
-        self.again(ctx).get(self.choice?).map(|choice| choice.act)
+        let act = self.act?;
+        self.again(ctx).iter().any(|choice| choice.act == act).then_some(act)
+    }
+
+    fn light(&mut self, at: usize, ctx: &Context) {
+        self.choice = Some(at);
+        self.act = self.again(ctx).get(at).map(|choice| choice.act);
     }
 
     fn choose(&mut self, at: usize, ctx: &Context) {
-        self.choice = Some(at);
+        self.light(at, ctx);
         if self.act_again(ctx).is_some_and(again::Act::is_chosen) {
             self.pick.open();
         }

@@ -1,9 +1,9 @@
 //! What a card knows beyond its rows: what the tasks delegated, and what the engine says would become of each.
 
-use crate::domain::id::{AgentId, AttemptId, AttemptKey};
+use crate::domain::id::{AgentId, AttemptId};
 use crate::domain::intent::Intent;
 use crate::domain::job::Attempt;
-use crate::domain::rehearsal::plan::{Becomes, MOST, Plan};
+use crate::domain::rehearsal::plan::{Becomes, MOST, Plan, Row};
 use crate::engine::{Answer, Query};
 use crate::tui::again::{Act, Again};
 use crate::tui::bulk::Source;
@@ -19,7 +19,7 @@ const PLAN: &str = "plan";
 
 impl Card {
     /// The plan of what is chosen now; `None` until the engine has answered.
-    fn plan(&self, ctx: &Context) -> Option<&Plan> {
+    pub(super) fn plan(&self, ctx: &Context) -> Option<&Plan> {
         let (asked, plan) = self.planned.as_ref()?;
         (*asked == self.acts(ctx)).then_some(plan)
     }
@@ -35,8 +35,12 @@ impl Card {
             About::Cancel | About::Orphans => self.is_bulk(),
             About::Requeue | About::Answer(_) | About::Quit => false,
         };
-        let rows = self.ready(ctx).into_iter().filter(|_| plans).take(MOST);
-        rows.flat_map(|(_, row)| self.intents_because(ctx, row, None)).collect()
+        // Also those that have ended since: the plan of the others stands until the engine has been asked again.
+        let rows =
+            self.subjects.iter().filter(|_| plans).filter_map(|subject| {
+                ctx.latest.attempts.get(subject.key).filter(|row| row.id == subject.id)
+            });
+        rows.take(MOST).flat_map(|row| self.intents_because(ctx, row, None)).collect()
     }
 
     pub(in crate::tui) fn queries(&self, ctx: &Context) -> Vec<Subscription> {
@@ -50,8 +54,10 @@ impl Card {
         ask.name == PLAN
     }
 
-    pub(in crate::tui) fn on_answer(&mut self, ask: &Ask, answer: Answer) -> bool {
+    pub(in crate::tui) fn on_answer(&mut self, ask: &Ask, answer: Answer, ctx: &Context) -> bool {
         let (Query::Plan(acts), Answer::Planned(plan)) = (&ask.query, answer) else { return false };
+        let is_first = self.planned.as_ref().is_none_or(|(known, _)| known != acts);
+        self.take_plan(ctx, &plan, is_first);
         self.planned = Some((acts.clone(), *plan));
         true
     }
@@ -72,9 +78,16 @@ impl Card {
         self.ready(ctx).into_iter().map(|(_, row)| row).filter(|row| !stays.contains(&row.id)).collect()
     }
 
+    /// The plan of those that are still meant.
+    fn without_those_that_left(&self, plan: &Plan) -> Plan {
+        let left = |row: &&Row| self.subjects.iter().any(|one| one.left && one.id == row.attempt);
+        let rows = plan.rows.iter().filter(|row| !left(row)).cloned().collect();
+        Plan { rows, loads: plan.loads.clone(), is_cut: plan.is_cut }
+    }
+
     /// What would become of the tasks, in lines: where how many go, what waits, what stays and why.
     pub(super) fn plan_lines(&self, ctx: &Context) -> Vec<(String, Role)> {
-        let Some(plan) = self.plan(ctx) else {
+        let Some(plan) = self.plan(ctx).map(|plan| self.without_those_that_left(plan)) else {
             let is_asked = !self.acts(ctx).is_empty();
             return is_asked
                 .then(|| ("the engine is asked where they would go…".to_owned(), Role::Quiet))
@@ -122,9 +135,7 @@ impl Card {
 
     /// What is canceled with the tasks, as a sentence; `None` if they delegated nothing that is alive.
     pub(super) fn with_words(&self, ctx: &Context) -> Option<String> {
-        let mut all: Vec<AttemptKey> = self.with.values().flatten().copied().collect();
-        all.sort_unstable();
-        all.dedup();
+        let all = self.live_delegated(&ctx.latest);
         if all.is_empty() {
             return None;
         }

@@ -1,6 +1,6 @@
 //! The card that tries dead letters again, also those of which no attempt was made.
 
-use super::{About, Card};
+use super::{About, Card, Said};
 use crate::domain::id::{AttemptKey, JobId, JobKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::plan::JobPhase;
@@ -19,7 +19,8 @@ impl Card {
     ) -> Self {
         let card = Self::new(ctx, About::Again(Again::Ended), attempts);
         let about = if card.subjects.is_empty() { About::Requeue } else { card.about.clone() };
-        Self { left_out: card.left_out + left_out, about, unsent, ..card }
+        let said = Said { opened: card.subjects.len() + unsent.len(), planned: None };
+        Self { left_out: card.left_out + left_out, about, unsent, said, ..card }
     }
 
     /// Those of which no attempt was made, and which can still be tried again.
