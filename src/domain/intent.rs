@@ -257,6 +257,37 @@ impl Send {
     }
 }
 
+/// Where an intent has its reason, as a reference of the kind by which the intent is given; `None` if it takes none. A mute,
+/// which must have one, is told apart before.
+macro_rules! reason_of {
+    ($intent:expr) => {
+        match $intent {
+            Intent::Cancel { why, .. }
+            | Intent::CancelWithDelegated { why, .. }
+            | Intent::Requeue { why, .. }
+            | Intent::Race { why, .. }
+            | Intent::Shift { why, .. }
+            | Intent::Resend { why, .. }
+            | Intent::PresumeLost { why, .. }
+            | Intent::Retry { why, .. }
+            | Intent::Reroute { why, .. }
+            | Intent::RemoveAgent { why, .. }
+            | Intent::Breaker { why, .. }
+            | Intent::Service { why, .. } => Some(why),
+            Intent::Send(_)
+            | Intent::Answer { .. }
+            | Intent::CheckAgent { .. }
+            | Intent::CheckTask { .. }
+            | Intent::AddAgents { .. }
+            | Intent::AddAgent { .. }
+            | Intent::OnProblem { .. }
+            | Intent::Note { .. }
+            | Intent::TakeBackNote { .. }
+            | Intent::Adopt { .. } => None,
+        }
+    };
+}
+
 impl Intent {
     /// The attempt that it is about; `None` if it is about none.
     pub fn attempt(&self) -> Option<AttemptId> {
@@ -317,29 +348,8 @@ impl Intent {
     /// The operator's reason, if one was given.
     pub fn why(&self) -> Option<&Untrusted> {
         match self {
-            Self::Cancel { why, .. }
-            | Self::CancelWithDelegated { why, .. }
-            | Self::Requeue { why, .. }
-            | Self::Race { why, .. }
-            | Self::Shift { why, .. }
-            | Self::Resend { why, .. }
-            | Self::PresumeLost { why, .. }
-            | Self::Retry { why, .. }
-            | Self::Reroute { why, .. }
-            | Self::RemoveAgent { why, .. }
-            | Self::Breaker { why, .. }
-            | Self::Service { why, .. } => why.as_ref(),
             Self::OnProblem { act: ProblemAct::Mute { why, .. }, .. } => Some(why),
-            Self::Send(_)
-            | Self::Answer { .. }
-            | Self::CheckAgent { .. }
-            | Self::CheckTask { .. }
-            | Self::AddAgents { .. }
-            | Self::AddAgent { .. }
-            | Self::OnProblem { .. }
-            | Self::Note { .. }
-            | Self::TakeBackNote { .. }
-            | Self::Adopt { .. } => None,
+            intent => reason_of!(intent).and_then(Option::as_ref),
         }
     }
 
@@ -347,29 +357,12 @@ impl Intent {
     #[must_use]
     pub fn because(mut self, reason: Untrusted) -> Self {
         match &mut self {
-            Self::Cancel { why, .. }
-            | Self::CancelWithDelegated { why, .. }
-            | Self::Requeue { why, .. }
-            | Self::Race { why, .. }
-            | Self::Shift { why, .. }
-            | Self::Resend { why, .. }
-            | Self::PresumeLost { why, .. }
-            | Self::Retry { why, .. }
-            | Self::Reroute { why, .. }
-            | Self::RemoveAgent { why, .. }
-            | Self::Breaker { why, .. }
-            | Self::Service { why, .. } => *why = Some(reason),
             Self::OnProblem { act: ProblemAct::Mute { why, .. }, .. } => *why = reason,
-            Self::Send(_)
-            | Self::Answer { .. }
-            | Self::CheckAgent { .. }
-            | Self::CheckTask { .. }
-            | Self::AddAgents { .. }
-            | Self::AddAgent { .. }
-            | Self::OnProblem { .. }
-            | Self::Note { .. }
-            | Self::TakeBackNote { .. }
-            | Self::Adopt { .. } => {}
+            intent => {
+                if let Some(why) = reason_of!(intent) {
+                    *why = Some(reason);
+                }
+            }
         }
         self
     }
