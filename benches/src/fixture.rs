@@ -147,7 +147,7 @@ impl FleetFixture {
             let state = if failed { TaskState::Failed } else { TaskState::Completed };
             self.moved(job, attempt, state, keep);
             self.add_fact(Fact::attempt(job, attempt, AttemptFact::Settled), keep);
-            self.add_fact(Fact::Job(job, JobFact::Ended { cause: None }), keep);
+            self.add_fact(Fact::Job(job, JobFact::Ended { cause: None, spent: None }), keep);
             // Nothing more is told of it.
             self.seqs.remove(&Owner::Job(job));
         }

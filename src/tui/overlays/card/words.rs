@@ -52,6 +52,9 @@ impl Card {
             let agent = ctx.latest.agents.get(attempt.agent);
             agent.map(|agent| agent.name.line().into_string()).unwrap_or_default()
         };
+        if self.is_bulk() && ready.is_empty() && !matches!(self.about, About::Requeue(_)) {
+            return vec!["Nothing is left that it applies to.".to_owned()];
+        }
         match &self.about {
             About::Orphans => self.with_words(ctx).into_iter().collect(),
             About::Cancel => {
