@@ -52,7 +52,7 @@ impl Card {
             let agent = ctx.latest.agents.get(attempt.agent);
             agent.map(|agent| agent.name.line().into_string()).unwrap_or_default()
         };
-        if self.is_bulk() && ready.is_empty() && !matches!(self.about, About::Requeue(_)) {
+        if self.is_bulk() && ready.is_empty() && !matches!(self.about, About::Requeue) {
             return vec!["Nothing is left that it applies to.".to_owned()];
         }
         match &self.about {
