@@ -41,9 +41,10 @@ async fn carried(setting: &str) -> Vec<(String, bool, bool)> {
     let parent = format!("00-{}-{}-01", hex(job), &hex(attempt)[16..]);
     let told = !setting.contains("off");
     assert_eq!(task["metadata"]["quarterdeck"]["trace"].as_str(), told.then(|| hex(job)).as_deref());
-    for words in [&["send", "-a", "strict", "--task", "t-1", "an answer"][..], &["task", "cancel", "t-1"]] {
+    for words in [&["send", "-a", "strict", "--task-id", "t-1", "an answer"][..], &["task", "cancel", "t-1"]]
+    {
         let output = desk.run(words, &[]).await;
-        assert!(output.status.success() || words[0] == "send", "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     let mut calls = Vec::new();
     for (header, body) in stand.traced() {
