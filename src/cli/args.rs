@@ -181,6 +181,8 @@ pub enum MetricsBy {
     Skill,
     /// One row per caller.
     Caller,
+    /// One row per rule of routing, and one per skill of what no rule dispatched.
+    Rule,
 }
 
 /// Offset of the window that metrics are compared with.

@@ -1,4 +1,4 @@
-//! `metrics`: throughput, success rate and latency, by agent, skill or caller.
+//! `metrics`: throughput, success rate and latency, by agent, skill, caller or rule.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -47,6 +47,7 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
         MetricsBy::Agent => Dimension::Agent,
         MetricsBy::Skill => Dimension::Skill,
         MetricsBy::Caller => Dimension::Caller,
+        MetricsBy::Rule => Dimension::Rule,
     };
     let measured = Measured { from, before, now, was, made_up };
     let name = args.name.as_deref();
@@ -204,7 +205,7 @@ fn name(snapshot: &Snapshot, who: &DimensionValue) -> String {
             let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == *id);
             agent.map_or_else(|| id.to_string(), |(_, agent)| agent.name.line().into_string())
         }
-        DimensionValue::Named(Some(name)) => name.line().into_string(),
+        DimensionValue::Rule(name) | DimensionValue::Named(Some(name)) => name.line().into_string(),
         DimensionValue::Named(None) => "-".into(),
     }
 }

@@ -11,6 +11,7 @@ use super::scenario::{AgentPart, Scenario};
 use crate::domain::id::Rng;
 use crate::domain::job::message::text_hash;
 use crate::domain::metrics::{MadeUp, MadeUpPause, MadeUpTally, Minute, Tally};
+use crate::domain::route::{Rule, Selector};
 use crate::domain::text::Untrusted;
 
 /// A day, and six hours before it: windows of up to six hours have a day before to be compared with.
@@ -31,16 +32,16 @@ const TASKS: (f64, f64) = (0.4, 2.5);
 /// The minutes before `until`.
 pub(super) fn before(scenario: &Scenario, until: Minute) -> MadeUp {
     let from = until.before(MINUTES);
-    let work: Vec<(&AgentPart, Vec<String>)> =
-        scenario.agents.iter().map(|part| (part, callers(scenario, part))).collect();
+    let work: Vec<(&AgentPart, Vec<Sender>)> =
+        scenario.agents.iter().map(|part| (part, senders(scenario, part))).collect();
     let is_recent = |minute: u32| until.0 - minute <= FLAWLESS;
     let kept =
         (from.0..until.0).filter(|minute| is_recent(*minute) || (minute - from.0).is_multiple_of(TOGETHER));
     let minutes = kept.map(|minute| {
         let flawless = is_recent(minute);
-        let tallies = work.iter().flat_map(|(part, callers)| {
+        let tallies = work.iter().flat_map(|(part, senders)| {
             let seed = scenario.seed ^ text_hash(&part.name) ^ u64::from(minute - from.0) << 32;
-            of_agent(part, callers, Minute(minute), flawless, Rng::new(seed))
+            of_agent(part, senders, Minute(minute), flawless, Rng::new(seed))
         });
         (Minute(minute), tallies.collect())
     });
@@ -56,31 +57,43 @@ fn pauses(part: &AgentPart) -> impl Iterator<Item = MadeUpPause> {
     skills.map(move |skill| MadeUpPause { agent: part.name.as_str().into(), skill, pause })
 }
 
+/// A caller, and the rule by which its tasks come to an agent, if one does it.
+type Sender = (String, Option<Arc<str>>);
+
 /// Whoever sends tasks to an agent in the story.
-fn callers(scenario: &Scenario, part: &AgentPart) -> Vec<String> {
+fn senders(scenario: &Scenario, part: &AgentPart) -> Vec<Sender> {
     let name = &part.name;
     let calm = scenario.calm.iter().flat_map(|calm| &calm.jobs);
     let jobs = scenario.jobs.iter().chain(calm).filter(|job| job.may_go_to(part));
-    let jobs = jobs.filter_map(|job| job.caller.clone());
+    let leads_here = |rule: &&Arc<Rule>| match &rule.to {
+        Selector::Skill(skill) => part.skills.iter().any(|own| own == skill.raw()),
+        Selector::Label { name, value } => part.labels.get(&**name).is_some_and(|own| *own == **value),
+        Selector::Agent(agent) => **agent == *part.name,
+        Selector::Set(agents) => agents.iter().any(|agent| **agent == *part.name),
+        // Agents of the demo have no tags.
+        Selector::Tag(_) => false,
+    };
+    let rule = scenario.routes.rules.iter().find(leads_here).map(|rule| rule.name.clone());
+    let jobs = jobs.filter_map(|job| Some((job.caller.clone()?, rule.clone().filter(|_| job.to.is_none()))));
     let agents = scenario.agents.iter();
     let delegating = agents.filter(|part| part.delegates.iter().any(|delegation| delegation.to == *name));
-    let callers: BTreeSet<String> = jobs.chain(delegating.map(|part| part.name.clone())).collect();
-    callers.into_iter().collect()
+    let senders: BTreeSet<Sender> = jobs.chain(delegating.map(|part| (part.name.clone(), None))).collect();
+    senders.into_iter().collect()
 }
 
 /// A minute of an agent, or several together: its calls, and the tasks of each caller.
 fn of_agent(
     part: &AgentPart,
-    callers: &[String],
+    senders: &[Sender],
     minute: Minute,
     flawless: bool,
     mut chance: Rng,
 ) -> Vec<MadeUpTally> {
     let name: Arc<str> = part.name.as_str().into();
     let fails_one_in = if part.behaviour.fails_often() { OFTEN_FAILS_ONE_IN } else { FAILS_ONE_IN };
-    let mut all = Vec::with_capacity(callers.len() + 1);
+    let mut all = Vec::with_capacity(senders.len() + 1);
     let mut live = 0;
-    for caller in callers {
+    for (caller, rule) in senders {
         let mut tally = Tally::default();
         let minutes = if flawless { 1 } else { TOGETHER };
         for _ in 0..(0..minutes).map(|_| tasks(minute, &mut chance)).sum::<u32>() {
@@ -99,13 +112,14 @@ fn of_agent(
         if tally.begun > 0 {
             let skill = part.skills.first().map(|skill| Untrusted::from(skill.as_str()));
             let caller = Some(Untrusted::from(caller.as_str()));
-            all.push(MadeUpTally { agent: name.clone(), skill, caller, tally });
+            let rule = rule.clone().map(Untrusted::new);
+            all.push(MadeUpTally { agent: name.clone(), skill, caller, rule, tally });
         }
     }
     let mut tally = Tally { calls: CALLS, live: live.min(3), ..Tally::default() };
     // As over a network: loopback is so quick that a busy machine would look like slow agents.
     (0..CALLS).for_each(|_| tally.answer.add(seconds(&mut chance, 0.02, 0.15)));
-    all.push(MadeUpTally { agent: name, skill: None, caller: None, tally });
+    all.push(MadeUpTally { agent: name, skill: None, caller: None, rule: None, tally });
     all
 }
 

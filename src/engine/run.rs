@@ -491,9 +491,9 @@ impl Runner {
         let past = made_up.minutes.into_iter().filter(|(minute, _)| *minute < measured);
         for (minute, tallies) in past {
             let mut block = Block::default();
-            for MadeUpTally { agent, skill, caller, tally } in tallies {
+            for MadeUpTally { agent, skill, caller, rule, tally } in tallies {
                 if let Some((_, agent)) = named.get(&agent) {
-                    block.tally(Series { agent: *agent, skill, caller }).merge(&tally);
+                    block.tally(Series { agent: *agent, skill, caller, rule }).merge(&tally);
                 }
             }
             let block = Arc::new(block.made_up(true));

@@ -132,11 +132,11 @@ impl Numbers {
         if let Some(number) = self.known.get(series) {
             return Ok(*number);
         }
-        let Series { agent, skill, caller } = series;
+        let Series { agent, skill, caller, rule } = series;
         let text = |name: &Option<Untrusted>| name.as_ref().map(|name| name.raw().to_owned());
         transaction
-            .prepare_cached("INSERT INTO series (agent, skill, caller) VALUES (?1, ?2, ?3)")?
-            .execute(params![agent.0.as_bytes(), text(skill), text(caller)])?;
+            .prepare_cached("INSERT INTO series (agent, skill, caller, rule) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![agent.0.as_bytes(), text(skill), text(caller), text(rule)])?;
         let number = u32::try_from(transaction.last_insert_rowid()).unwrap_or(u32::MAX);
         self.known.insert(series.clone(), number);
         Ok(number)
@@ -197,16 +197,27 @@ fn known(connection: &Connection) -> rusqlite::Result<BTreeMap<Series, u32>> {
 }
 
 fn series(connection: &Connection) -> rusqlite::Result<BTreeMap<u32, Series>> {
-    let mut select = connection.prepare("SELECT id, agent, skill, caller FROM series")?;
+    // An older journal opened read-only knows no rules.
+    let rule = if version(connection)? < migrate::RULES { "NULL" } else { "rule" };
+    let mut select = connection.prepare(&format!("SELECT id, agent, skill, caller, {rule} FROM series"))?;
     let rows = select.query_map([], |row| {
         let agent = Uuid::from_slice(row.get_ref(1)?.as_blob()?).unwrap_or_default();
         let text = |name: Option<String>| name.map(Untrusted::from);
         Ok((
             row.get(0)?,
-            Series { agent: AgentId(agent), skill: text(row.get(2)?), caller: text(row.get(3)?) },
+            Series {
+                agent: AgentId(agent),
+                skill: text(row.get(2)?),
+                caller: text(row.get(3)?),
+                rule: text(row.get(4)?),
+            },
         ))
     })?;
     rows.collect()
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// A minute or an hour, by the numbers of its series.
@@ -219,8 +230,7 @@ struct Row {
 /// The rows of a table from one minute until before another. A row that cannot be read is left out.
 fn rows(connection: &Connection, table: &str, from: u32, until: u32) -> rusqlite::Result<Vec<Row>> {
     // An older journal opened read-only has nothing that is made up.
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let made_up = if version < migrate::MADE_UP { "0" } else { "made_up" };
+    let made_up = if version(connection)? < migrate::MADE_UP { "0" } else { "made_up" };
     let query = format!(
         "SELECT minute, {made_up}, body FROM {table} WHERE minute >= ?1 AND minute < ?2 ORDER BY minute"
     );
@@ -320,7 +330,12 @@ mod tests {
         for minute in begin..begin + 5 * HOUR + 7 {
             let mut block = Block::default();
             for agent in agents {
-                *block.tally(Series { agent, skill: skill(minute), caller: None }) = tally(minute % 100);
+                *block.tally(Series {
+                    agent,
+                    skill: skill(minute),
+                    caller: None,
+                    rule: Some("work".into()),
+                }) = tally(minute % 100);
             }
             let transaction = connection.transaction().unwrap();
             write(&transaction, &mut numbers, &[(Minute(minute), Arc::new(block))]).unwrap();

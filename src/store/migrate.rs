@@ -92,6 +92,10 @@ const STEPS: &[&str] = &[
         UNIQUE (owner, seq)
     );
 ",
+    "
+    -- The rule that dispatched the work of a series. Whoever does not know the column would count it twice.
+    ALTER TABLE series ADD COLUMN rule TEXT;
+",
 ];
 
 /// The schema that brought sources of agents.
@@ -100,6 +104,8 @@ pub(super) const SOURCES: i64 = 3;
 pub(super) const METRICS: i64 = 4;
 /// The schema that brought the audit.
 pub(super) const AUDIT: i64 = 7;
+/// The schema that brought metrics by rule.
+pub(super) const RULES: i64 = 8;
 /// The schema that brought metrics that are made up.
 pub(super) const MADE_UP: i64 = 6;
 

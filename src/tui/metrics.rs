@@ -1,4 +1,4 @@
-//! Metrics of the window by agent, skill, caller or label, beside those of the baseline.
+//! Metrics of the window by agent, rule, skill, caller or label, beside those of the baseline.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ pub struct Part {
     pub made_up: bool,
 }
 
-/// The metrics of one agent, skill, caller or label.
+/// The metrics of one agent, rule, skill, caller or label.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Its name, printable.
@@ -173,10 +173,16 @@ impl Groups {
         &self.all
     }
 
-    /// The agent, skill, caller or label of a group.
+    /// The agent, rule, skill, caller or label of a group.
     pub fn value_of(&self, key: u32) -> Option<DimensionValue> {
         let at = usize::try_from(key).ok()?;
         self.known.iter().find(|(_, known)| **known == at).map(|(who, _)| who.clone())
+    }
+
+    /// True if any group is a rule, and if any is not.
+    pub fn has_rules(&self) -> (bool, bool) {
+        let is_rule = |who: &DimensionValue| matches!(who, DimensionValue::Rule(_));
+        (self.known.keys().any(is_rule), !self.known.keys().all(is_rule))
     }
 
     /// Adds a group of which nothing was measured.
@@ -285,7 +291,8 @@ fn words(ctx: &Context, by: &Split, name: &DimensionValue) -> String {
             agent
                 .map_or_else(|| "(an agent that was removed)".into(), |agent| agent.name.line().into_string())
         }
-        DimensionValue::Named(Some(words)) => words.line().into_string(),
+        DimensionValue::Rule(words) | DimensionValue::Named(Some(words)) => words.line().into_string(),
+        DimensionValue::Named(None) if *by == Split::Series(Dimension::Rule) => "(no skill given)".into(),
         DimensionValue::Named(None) => format!("(no {} given)", by.word()),
     }
 }

@@ -13,6 +13,8 @@ pub enum Dimension {
     Skill,
     /// The caller.
     Caller,
+    /// The rule that dispatched it, else the requested skill.
+    Rule,
 }
 
 /// A value of a dimension.
@@ -20,13 +22,15 @@ pub enum Dimension {
 pub enum DimensionValue {
     /// An agent.
     Agent(AgentId),
+    /// A rule.
+    Rule(Untrusted),
     /// A skill or a caller; `None` if none was given.
     Named(Option<Untrusted>),
 }
 
 impl Dimension {
     /// All of them, in the order in which one turns through them.
-    pub const ALL: [Self; 3] = [Self::Agent, Self::Skill, Self::Caller];
+    pub const ALL: [Self; 4] = [Self::Agent, Self::Rule, Self::Skill, Self::Caller];
 
     /// The word in titles and commands.
     pub fn word(self) -> &'static str {
@@ -34,6 +38,7 @@ impl Dimension {
             Self::Agent => "agent",
             Self::Skill => "skill",
             Self::Caller => "caller",
+            Self::Rule => "rule",
         }
     }
 
@@ -43,6 +48,10 @@ impl Dimension {
             Self::Agent => DimensionValue::Agent(series.agent),
             Self::Skill => DimensionValue::Named(series.skill.clone()),
             Self::Caller => DimensionValue::Named(series.caller.clone()),
+            Self::Rule => match &series.rule {
+                Some(rule) => DimensionValue::Rule(rule.clone()),
+                None => DimensionValue::Named(series.skill.clone()),
+            },
         }
     }
 }

@@ -60,8 +60,8 @@ impl Minute {
     }
 }
 
-/// The key of a series: the work of an agent by skill and caller. Calls that do no work belong to the agent without
-/// both.
+/// The key of a series: the work of an agent by skill, caller and rule. Calls that do no work belong to the agent without
+/// any.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Series {
     /// The agent.
@@ -70,6 +70,8 @@ pub struct Series {
     pub skill: Option<Untrusted>,
     /// The caller; `None` if unknown.
     pub caller: Option<Untrusted>,
+    /// The rule that dispatched it; `None` for what was sent to an agent by name, and for what others sent.
+    pub rule: Option<Untrusted>,
 }
 
 impl Series {
@@ -85,12 +87,14 @@ impl Series {
     /// The series of a job's work at an agent.
     pub fn of_job(agent: AgentId, job: &Job) -> Self {
         let short = |name: &Option<Untrusted>| name.as_ref().map(|name| name.shortened(Self::NAME));
-        Self { agent, skill: short(&job.skill), caller: short(&job.caller) }
+        let rule = job.plan.as_ref().and_then(|plan| plan.rule.clone());
+        let rule = short(&rule.map(Untrusted::new));
+        Self { agent, skill: short(&job.skill), caller: short(&job.caller), rule }
     }
 
-    /// The series of an agent without skill and caller.
+    /// The series of an agent without skill, caller and rule.
     pub fn of_agent(agent: AgentId) -> Self {
-        Self { agent, skill: None, caller: None }
+        Self { agent, skill: None, caller: None, rule: None }
     }
 }
 
@@ -131,6 +135,8 @@ pub struct MadeUpTally {
     pub skill: Option<Untrusted>,
     /// The caller.
     pub caller: Option<Untrusted>,
+    /// The rule.
+    pub rule: Option<Untrusted>,
     /// The results.
     pub tally: Tally,
 }
@@ -164,7 +170,7 @@ impl Block {
 
     /// The tally of a series, to add to it.
     pub fn tally(&mut self, series: Series) -> &mut Tally {
-        let own = series.skill.is_none() && series.caller.is_none();
+        let own = series.skill.is_none() && series.caller.is_none() && series.rule.is_none();
         let series = if own
             || self.series.contains_key(&series)
             || self.of_agent(series.agent).take(Series::MOST).count() < Series::MOST
@@ -172,7 +178,8 @@ impl Block {
             series
         } else {
             let other = Some(Untrusted::from(Series::OTHER));
-            Series { agent: series.agent, skill: other.clone(), caller: other }
+            // Rules are few, and an operator named them.
+            Series { agent: series.agent, skill: other.clone(), caller: other, rule: series.rule }
         };
         self.series.entry(series).or_default()
     }
@@ -277,7 +284,7 @@ mod tests {
         let mut block = Block::default();
         for n in 0..1000 {
             let skill = Some(Untrusted::from(format!("skill {n}")));
-            block.tally(Series { agent, skill, caller: None }).ok += 1;
+            block.tally(Series { agent, skill, caller: None, rule: None }).ok += 1;
         }
         block.tally(Series::of_agent(other)).ok += 1;
         assert!(block.of_agent(agent).count() <= Series::MOST + 1);

@@ -141,7 +141,7 @@ mod tests {
     /// seconds.
     fn metrics(bad_minutes: u32, failed: u32, slow: u32) -> (Metrics, Minute, Series) {
         let agent = AgentId(Rng::new(1).uuid(At::ZERO));
-        let series = Series { agent, skill: Some("charge".into()), caller: Some("shop".into()) };
+        let series = Series { agent, skill: Some("charge".into()), caller: Some("shop".into()), rule: None };
         let now = Minute(29_000_000);
         let mut metrics = Metrics::default();
         for back in 0..60 {

@@ -545,7 +545,8 @@ fn put_metrics(blocks: &[(Minute, Arc<Block>)]) -> String {
                 *numbers.entry(of.clone()).or_insert_with(|| {
                     let writer = Writer::new().raw("agent", &of.agent.put());
                     let writer = put_member(writer, "skill", &of.skill);
-                    series.push(put_member(writer, "caller", &of.caller).end());
+                    let writer = put_member(writer, "caller", &of.caller);
+                    series.push(put_member(writer, "rule", &of.rule).end());
                     next
                 })
             });
@@ -562,8 +563,12 @@ fn get_metrics(object: &Object<'_>) -> Option<Vec<(Minute, Arc<Block>)>> {
     let mut series = Vec::new();
     for raw in elements(object.raw("series")?)? {
         let of = Object::parse(raw).ok()?;
-        let (agent, skill, caller) = (member(&of, "agent")?, member(&of, "skill")?, member(&of, "caller")?);
-        series.push(Series { agent, skill, caller });
+        series.push(Series {
+            agent: member(&of, "agent")?,
+            skill: member(&of, "skill")?,
+            caller: member(&of, "caller")?,
+            rule: member(&of, "rule")?,
+        });
     }
     let made_up = elements(object.raw("madeUp")?)?;
     let made_up: Option<Vec<u32>> = made_up.into_iter().map(u32::get).collect();

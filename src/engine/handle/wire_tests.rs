@@ -97,7 +97,7 @@ fn messages_of_the_socket_are_read_as_they_were_written() {
         assert_eq!(Query::get(&query.put()), Some(query));
     }
     let mut block = Block::default();
-    block.tally(Series { agent, skill: Some("s\u{1b}".into()), caller: None }).ok = 7;
+    block.tally(Series { agent, skill: Some("s\u{1b}".into()), caller: None, rule: Some("r".into()) }).ok = 7;
     block.tally(Series::of_agent(agent)).answer.add(std::time::Duration::from_millis(3));
     let blocks = vec![(Minute(7), Arc::new(block.clone().made_up(true))), (Minute(9), Arc::new(block))];
     let answer = Answer::get(&Answer::Metrics(blocks.clone()).put());

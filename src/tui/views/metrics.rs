@@ -9,7 +9,7 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
 
 use crate::domain::agent::replicas;
 use crate::domain::metrics::objective::{BurnRate, Objective};
-use crate::domain::metrics::{Dimension, Minute, Series, Tally};
+use crate::domain::metrics::{Dimension, DimensionValue, Minute, Series, Tally};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -491,6 +491,11 @@ impl Screen for MetricsView {
                     (Split::Series(Dimension::Agent), agent) => Destination::agent(ctx, agent?)?,
                     (Split::Fleet(by), _) => Destination::FleetBy(by.clone()),
                     (Split::Series(by), _) => {
+                        let key = self.list.target()?;
+                        let by = match (by, self.groups.value_of(key)?) {
+                            (Dimension::Rule, DimensionValue::Named(_)) => Dimension::Skill,
+                            (by, _) => *by,
+                        };
                         let word = group.name.split_whitespace().next().unwrap_or_default();
                         Destination::Tasks(format!("{}={word}", by.word()))
                     }
@@ -514,7 +519,7 @@ impl Screen for MetricsView {
     fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![
             (Action::Open, "open"),
-            (Action::NextPane, "agent, skill, caller"),
+            (Action::NextPane, "agent, rule, skill, caller"),
             (Action::Time, "time"),
             (Action::Mark, "compare"),
             (Action::Right, "next chart"),

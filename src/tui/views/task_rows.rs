@@ -69,6 +69,7 @@ impl Filtered for FilterRow<'_> {
                 job.and_then(|job| job.caller.as_ref()).map(|caller| caller.line().into_string())
             }
             "skill" => job.and_then(|job| job.skill.as_ref()).map(|skill| skill.line().into_string()),
+            "rule" => job.and_then(|job| job.plan.as_ref()?.rule.as_deref()).map(ToOwned::to_owned),
             "note" => task.and_then(|task| task.note.as_ref()).map(|note| note.line().into_string()),
             "context" => task.and_then(|task| task.context.as_ref()).map(ToString::to_string),
             "is" => Some(if attempt.is_live() { "live".into() } else { "ended".into() }),

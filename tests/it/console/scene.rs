@@ -596,7 +596,8 @@ fn measure(block: &mut Block, agent: &Agent, place: u32, minute: Minute, now: Mi
     }
     let (caller, skill) =
         if place.is_multiple_of(2) { ("shop-web", "charge") } else { ("helpdesk", "answer") };
-    let series = Series { agent: agent.id, skill: Some(skill.into()), caller: Some(caller.into()) };
+    let series =
+        Series { agent: agent.id, skill: Some(skill.into()), caller: Some(caller.into()), rule: None };
     let tally = block.tally(series);
     let slow = if matches!(agent.health, Health::Degraded) && lately { 6 } else { 1 };
     let failed = if slow > 1 { wave.min(2) } else { 0 };

@@ -47,6 +47,8 @@ pub struct Impact {
     pub callers: Vec<Count>,
     /// For which skills, most first.
     pub skills: Vec<Count>,
+    /// By which rules, most first.
+    pub rules: Vec<Count>,
     /// Error texts of failed tasks, most frequent first.
     pub errors: Vec<Count>,
     /// There are more tasks than were looked at.
@@ -81,6 +83,7 @@ struct Counting {
     impact: Impact,
     callers: Tally,
     skills: Tally,
+    rules: Tally,
     errors: Tally,
 }
 
@@ -90,6 +93,10 @@ impl Counting {
         if let Some(job) = snapshot.job_of(attempt) {
             self.callers.add(job.caller.as_ref());
             self.skills.add(job.skill.as_ref());
+            let rule = job.plan.as_ref().and_then(|plan| plan.rule.clone()).map(Untrusted::new);
+            if rule.is_some() {
+                self.rules.add(rule.as_ref());
+            }
         }
     }
 
@@ -97,6 +104,7 @@ impl Counting {
         Impact {
             callers: self.callers.most(),
             skills: self.skills.most(),
+            rules: self.rules.most(),
             errors: self.errors.most(),
             ..self.impact
         }

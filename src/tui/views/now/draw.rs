@@ -149,7 +149,7 @@ impl NowView {
         };
         let text = format!("{lately} · {} · worst first", ctx.baseline_words());
         let facts = self.impact.facts(ctx, text);
-        let by = self.by().word();
+        let by = self.by_words();
         let title = [
             span("now", Role::Title),
             span(" ── ", Role::Quiet),

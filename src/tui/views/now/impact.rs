@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::agent::Health;
 use crate::domain::agent::breaker::BreakerState;
-use crate::domain::metrics::{Dimension, DimensionValue, Tally};
+use crate::domain::metrics::{Dimension, DimensionValue, Series, Tally};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::context::Context;
@@ -69,7 +69,7 @@ impl ImpactRows {
     }
 }
 
-/// Running tasks on unhealthy agents, by skill or caller.
+/// Running tasks on unhealthy agents, by rule, skill or caller.
 pub fn risk(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, GroupRisk> {
     let mut all: BTreeMap<DimensionValue, GroupRisk> = BTreeMap::new();
     for (key, agent) in snapshot.agents.iter() {
@@ -81,8 +81,7 @@ pub fn risk(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, Grou
                 continue;
             }
             let Some(job) = snapshot.job_of(attempt) else { continue };
-            let name = if by == Dimension::Caller { &job.caller } else { &job.skill };
-            let risk = all.entry(DimensionValue::Named(name.clone())).or_default();
+            let risk = all.entry(by.value_of(&Series::of_job(agent.id, job))).or_default();
             risk.at_risk += u32::from(at_risk);
             risk.need_you += u32::from(need_you);
         }

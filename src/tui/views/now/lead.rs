@@ -7,7 +7,7 @@ use crate::domain::fleet::changes::{Change, ChangeKind, changes, fold};
 use crate::domain::id::AttemptKey;
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Phase};
-use crate::domain::metrics::{Block, Dimension, DimensionValue};
+use crate::domain::metrics::{Block, Dimension, DimensionValue, Series};
 use crate::domain::problem::Problem;
 use crate::domain::problem::shared_attributes::{Case, Comparison};
 use crate::domain::state::snapshot::Snapshot;
@@ -114,14 +114,8 @@ pub fn ended(ctx: &Context, who: Option<(Dimension, &DimensionValue)>) -> Vec<(A
 
 fn is_of(snapshot: &Snapshot, attempt: &Attempt, by: Dimension, who: &DimensionValue) -> bool {
     let Some(job) = snapshot.job_of(attempt) else { return false };
-    match (by, who) {
-        (Dimension::Skill, DimensionValue::Named(name)) => job.skill == *name,
-        (Dimension::Caller, DimensionValue::Named(name)) => job.caller == *name,
-        (Dimension::Agent, DimensionValue::Agent(id)) => {
-            snapshot.agents.get(attempt.agent).is_some_and(|agent| agent.id == *id)
-        }
-        _ => false,
-    }
+    let agent = snapshot.agents.get(attempt.agent);
+    agent.is_some_and(|agent| by.value_of(&Series::of_job(agent.id, job)) == *who)
 }
 
 fn end(attempt: &Attempt) -> Option<(At, bool)> {

@@ -19,7 +19,6 @@ use crate::domain::metrics::{Dimension, DimensionValue, Minute};
 use crate::domain::problem::Problem;
 use crate::domain::problem::diagnosis;
 use crate::domain::problem::shared_attributes::Comparison;
-use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::engine::Answer;
 use crate::tui::actions::Action;
@@ -107,14 +106,14 @@ pub struct NowView {
 }
 
 impl NowView {
-    /// By skill, the worst first.
+    /// By rule, else by skill, the worst first.
     pub fn new() -> Self {
         let newest = u32::try_from(LARGE).ok();
         let mut problems = Listing::new(ProblemRows::default(), ProblemColumn::State);
         // Only the view of problems shows cleared or muted problems.
         problems.state.settings.faults = true;
         Self {
-            groups: Groups::new(Dimension::Skill),
+            groups: Groups::new(Dimension::Rule),
             impact: Listing::new(ImpactRows::default(), ImpactColumn::Ok),
             problems,
             agents: Groups::new(Dimension::Agent),
@@ -134,10 +133,9 @@ impl NowView {
 
     /// The dimension of the rows.
     fn by(&self) -> Dimension {
-        if *self.groups.by() == Split::Series(Dimension::Caller) {
-            Dimension::Caller
-        } else {
-            Dimension::Skill
+        match *self.groups.by() {
+            Split::Series(by) => by,
+            Split::Fleet(_) => Dimension::Rule,
         }
     }
 
@@ -170,21 +168,33 @@ impl NowView {
             return Some((key, ctx.snapshot.problems.get(key)?));
         }
         let hits_it = match self.value_of().filter(|_| self.pane != Pane::Problems) {
-            Some(DimensionValue::Named(Some(name))) => {
-                self.problems.rows.iter().find(|key| self.is_hit(*key, &name))
-            }
-            _ => None,
+            Some(who) => self.problems.rows.iter().find(|key| self.is_hit(*key, &who)),
+            None => None,
         };
         let gone_to = self.pane != Pane::Problems && (self.impact.state.moved || self.speaks_for_itself());
         let key = hits_it.or_else(|| self.problems.target().filter(|_| !gone_to))?;
         Some((key, ctx.snapshot.problems.get(key)?))
     }
 
-    /// True if a problem hits the skill or caller of this name.
-    fn is_hit(&self, problem: ProblemKey, name: &Untrusted) -> bool {
+    /// True if a problem hits this rule, skill or caller.
+    fn is_hit(&self, problem: ProblemKey, who: &DimensionValue) -> bool {
         let Some(impact) = self.problems.source.impacts.get(&problem) else { return false };
-        let counts = if self.by() == Dimension::Caller { &impact.callers } else { &impact.skills };
+        let (counts, name) = match who {
+            DimensionValue::Rule(name) => (&impact.rules, name),
+            DimensionValue::Named(Some(name)) if self.by() == Dimension::Caller => (&impact.callers, name),
+            DimensionValue::Named(Some(name)) => (&impact.skills, name),
+            DimensionValue::Named(None) | DimensionValue::Agent(_) => return false,
+        };
         counts.iter().any(|(hit, _)| hit == name)
+    }
+
+    /// What the rows are, in words.
+    fn by_words(&self) -> &'static str {
+        match (self.by(), self.groups.has_rules()) {
+            (Dimension::Rule, (true, true)) => "rule or skill",
+            (Dimension::Rule, (false, _)) => Dimension::Skill.word(),
+            (by, _) => by.word(),
+        }
     }
 
     /// Takes new metrics; true if there were any.
@@ -321,7 +331,11 @@ impl NowView {
             Pane::Impact => {
                 let key = self.selected()?;
                 let name = self.impact.source.groups.get(key)?.name.clone();
-                Some(Destination::Tasks(filter_of(self.by().word(), &name)))
+                let by = match (self.by(), self.groups.value_of(key)?) {
+                    (Dimension::Rule, DimensionValue::Named(_)) => Dimension::Skill,
+                    (by, _) => by,
+                };
+                Some(Destination::Tasks(filter_of(by.word(), &name)))
             }
             Pane::Problems => Some(Destination::Problem(self.problems.target()?)),
             Pane::Changes => changes::destination(ctx, self.lead.changes.get(self.change)?),
@@ -401,11 +415,15 @@ impl Screen for NowView {
                 Some(Vec::new())
             }
             Action::Left | Action::Right => {
-                self.groups = Groups::new(if self.by() == Dimension::Skill {
-                    Dimension::Caller
-                } else {
-                    Dimension::Skill
-                });
+                let (has_rules, _) = self.groups.has_rules();
+                let next = match (self.by(), action == Action::Left) {
+                    // Without rules, the first are the skills.
+                    (Dimension::Rule, false) if has_rules => Dimension::Skill,
+                    (Dimension::Rule, _) | (Dimension::Skill, false) => Dimension::Caller,
+                    (Dimension::Caller, true) => Dimension::Skill,
+                    _ => Dimension::Rule,
+                };
+                self.groups = Groups::new(next);
                 self.impact.state.first();
                 Some(Vec::new())
             }
@@ -428,7 +446,7 @@ impl Screen for NowView {
             (Action::Service, "in/out of service"),
             (Action::Changes, "changes"),
             (Action::Time, "time"),
-            (Action::Right, "skill, caller"),
+            (Action::Right, "rule, skill, caller"),
             (Action::ViewFleet, "fleet"),
             (Action::ViewTasks, "tasks"),
             (Action::New, "new task"),
