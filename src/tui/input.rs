@@ -1,6 +1,6 @@
 //! Terminal input, read by its own thread, which pauses while an editor has the terminal.
 
-use std::io::{self, IsTerminal, PipeReader, PipeWriter};
+use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +27,8 @@ const STOPPING: Duration = Duration::from_secs(1);
 pub struct Input {
     events: mpsc::Receiver<io::Result<Event>>,
     stop: Arc<AtomicBool>,
-    /// Wakes the thread when it is dropped; `None` if there was no pipe to be had.
-    _wake: Option<PipeWriter>,
+    /// Wakes the thread when it is written to or dropped; `None` if there was no pipe to be had.
+    wake: Option<PipeWriter>,
     resized: Option<Signal>,
 }
 
@@ -49,14 +49,22 @@ impl Input {
         });
         // Without it a change of size is noticed by the reading thread, a little later.
         let resized = signal(SignalKind::window_change()).ok();
-        Self { events, stop, _wake: wake, resized }
+        Self { events, stop, wake, resized }
     }
 
     /// The next event; none if the terminal has gone.
     pub async fn next(&mut self) -> Option<io::Result<Event>> {
+        let wake = self.wake.as_mut();
         let resized = async {
             match &mut self.resized {
-                Some(resized) => resized.recv().await,
+                Some(resized) => {
+                    resized.recv().await;
+                    // crossterm has a change of size that it has not reported. If that were still so when a key came,
+                    // it would report the change alone, and the key only with the next one.
+                    if let Some(wake) = wake {
+                        let _it_has_stopped = wake.write(&[0]);
+                    }
+                }
                 None => std::future::pending().await,
             }
         };
@@ -66,7 +74,7 @@ impl Input {
                 Some(Ok(Event::Resize(..))) => Some(terminal::size().map(|(x, y)| Event::Resize(x, y))),
                 event => event,
             },
-            _ = resized => Some(terminal::size().map(|(x, y)| Event::Resize(x, y))),
+            () = resized => Some(terminal::size().map(|(x, y)| Event::Resize(x, y))),
         }
     }
 
@@ -105,6 +113,11 @@ fn read(
             return Ok(());
         }
         let events = waiting[0].revents();
+        if let Some(mut woken) =
+            woken.filter(|_| waiting.get(1).is_some_and(|at| at.revents().contains(PollFlags::IN)))
+        {
+            let _what = woken.read(&mut [0; 64])?;
+        }
         match polled {
             Ok(_) if events.intersects(PollFlags::HUP | PollFlags::ERR) => return Ok(()),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}

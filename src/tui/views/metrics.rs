@@ -288,8 +288,11 @@ impl MetricsView {
         self.list.state.marks.clear();
     }
 
-    fn turn(&mut self, back: bool) {
-        let all = Dimension::ALL;
+    fn turn(&mut self, ctx: &Context, back: bool) {
+        let blocks = ctx.metrics.blocks(ctx.window.parts(ctx.now), ctx.now);
+        let has_rules = blocks.into_iter().any(|(_, block)| block.iter().any(|(of, _)| of.rule.is_some()));
+        let all: Vec<Dimension> =
+            Dimension::ALL.into_iter().filter(|by| has_rules || *by != Dimension::Rule).collect();
         let at = all.iter().position(|by| *self.groups.by() == Split::Series(*by)).unwrap_or(0);
         let next = if back { at + all.len() - 1 } else { at + 1 } % all.len();
         self.groups = Groups::new(all[next]);
@@ -503,7 +506,7 @@ impl Screen for MetricsView {
                 Some(vec![Step::Open(Box::new(page))])
             }
             Action::NextPane | Action::PrevPane => {
-                self.turn(action == Action::PrevPane);
+                self.turn(ctx, action == Action::PrevPane);
                 Some(Vec::new())
             }
             Action::Right | Action::Left => {

@@ -285,9 +285,15 @@ fn a_panic_restores_the_terminal_and_is_reported() {
 #[test]
 fn the_console_follows_the_size_of_the_terminal() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
-    let terminal = desk.open((120, 40), &[]);
+    let mut terminal = desk.open((120, 40), &[]);
     terminal.shows("● 1 up");
-    for (width, height) in [(40u16, 12u16), (200, 60), (10, 3), (80, 24)] {
+    // The first key after a change counts at once, not with the next one.
+    for (width, height, key, title) in [
+        (40u16, 12u16, "4", "problems ─"),
+        (200, 60, "1", "fleet ─"),
+        (10, 3, "", "too small"),
+        (80, 24, "2", "tasks ─"),
+    ] {
         terminal
             .seen
             .0
@@ -306,6 +312,8 @@ fn the_console_follows_the_size_of_the_terminal() {
                 last.ends_with('┘')
             }
         });
+        terminal.type_in(key);
+        terminal.shows(title);
     }
 }
 
