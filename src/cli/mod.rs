@@ -38,6 +38,7 @@ pub mod task_args;
 mod uncertain;
 mod watched_task;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -58,7 +59,8 @@ const CLOSING: Duration = Duration::from_millis(1200);
 pub fn run() -> ExitCode {
     // Nothing runs before this, so that signals are handled in every phase.
     let listening = shutdown::install(crate::tui::terminal::restore_in_time);
-    let cli = match Cli::of(&std::env::args_os().collect::<Vec<_>>()) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let cli = match refuse_empty(&words).and_then(|()| Cli::of(&words)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -154,6 +156,34 @@ async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Resu
 }
 
 /// Reports usage errors in the chosen format; help and version are not errors.
+/// Refuses an empty value: in a script it is a variable that is not set, and without it a command would start other work,
+/// or do it to more. An empty message has words of its own.
+fn refuse_empty(words: &[OsString]) -> Result<(), clap::Error> {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let sends = words.iter().any(|word| word == "send");
+    for (at, word) in words.iter().enumerate().skip(1) {
+        if word == "--" {
+            break;
+        }
+        let before = &words[at - 1];
+        let option = match word.strip_suffix('=').filter(|option| option.starts_with("--")) {
+            Some(option) => option,
+            None if !word.is_empty() => continue,
+            None if before.len() > 1 && before.starts_with('-') && !before.contains('=') => before,
+            None if sends => continue,
+            None => "",
+        };
+        if option == "--text" {
+            continue;
+        }
+        let what =
+            if option.is_empty() { "an argument".to_owned() } else { format!("the value of {option}") };
+        let text = format!("{what} is empty; if it comes from a variable, look whether that is set\n");
+        return Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, text));
+    }
+    Ok(())
+}
+
 fn usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -263,5 +293,34 @@ fn warn_once(text: &str) {
     let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
     if warned.insert(text.to_owned()) {
         Printer::new(Output::Text).warn(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_values_are_refused_with_their_option() {
+        for (line, fault) in [
+            ("send|-a|js10|hello", None),
+            ("send|-a|js10|", None),
+            ("send|-a|js10|--text|", None),
+            ("send|-a|js10|--|", None),
+            ("send|-a|js10|--task-id||hello", Some("the value of --task-id is empty")),
+            ("send|-a|js10|--context-id=|hello", Some("the value of --context-id is empty")),
+            ("send|-a||hello", Some("the value of -a is empty")),
+            ("task|list|--context-id|", Some("the value of --context-id is empty")),
+            ("task|cancel|", Some("an argument is empty")),
+        ] {
+            let words: Vec<OsString> =
+                ["quarterdeck"].into_iter().chain(line.split('|')).map(Into::into).collect();
+            let error = refuse_empty(&words).err().map(|error| error.to_string());
+            let fits = match fault {
+                Some(fault) => error.as_ref().is_some_and(|error| error.contains(fault)),
+                None => error.is_none(),
+            };
+            assert!(fits, "{line}: {error:?}");
+        }
     }
 }

@@ -31,6 +31,7 @@ use crate::domain::route::replay::ReplayPage;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
+use crate::net::clock::Clock;
 use crate::net::tap::Frame;
 
 /// A connection to an engine. Clones share it.
@@ -265,6 +266,11 @@ impl Handle {
     pub(super) fn of_mirror(mut self, seen: Arc<AtomicU64>) -> Self {
         self.seen = Some(seen);
         self
+    }
+
+    /// The time of the engine in this process: a calm fleet publishes nothing for minutes.
+    pub fn now(&self) -> At {
+        self.snapshots.borrow().at.max(Clock::start().now())
     }
 
     /// The same connection for an operator, under whose name its intents are recorded.

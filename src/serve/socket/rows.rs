@@ -11,6 +11,7 @@ use crate::domain::problem::{Problem, Subject};
 use crate::domain::state::Changed;
 use crate::domain::state::slab::Key;
 use crate::domain::state::snapshot::Snapshot;
+use crate::domain::time::At;
 use crate::engine::Handle;
 use crate::engine::handle::wire::Tasks;
 use crate::protocol::json::{Writer, array};
@@ -70,14 +71,9 @@ pub(super) async fn watch(handle: Handle, outbox: Outbox, which: Tasks, mut card
                 return;
             }
         }
-        let published = Writer::new()
-            .raw("rev", &snapshot.rev.put())
-            .raw("at", &snapshot.at.put())
-            .raw("watching_since", &snapshot.watching_since.put())
-            .raw("watch_seq", &snapshot.fleet_seq.put())
-            .flag("unsaved", snapshot.unsaved)
-            .raw("events_per_second", &snapshot.events_per_second.put())
-            .end();
+        // A client that joins a calm fleet learns what time it is, not when something was last published.
+        let at = if known.is_none() { handle.now() } else { snapshot.at };
+        let published = published(&snapshot, at);
         if outbox.send(Writer::new().raw("published", &published).end()).await.is_err() {
             return;
         }
@@ -86,6 +82,18 @@ pub(super) async fn watch(handle: Handle, outbox: Outbox, which: Tasks, mut card
             return;
         }
     }
+}
+
+/// What a client is told of a publication, beside its rows.
+fn published(snapshot: &Snapshot, at: At) -> String {
+    Writer::new()
+        .raw("rev", &snapshot.rev.put())
+        .raw("at", &at.put())
+        .raw("watching_since", &snapshot.watching_since.put())
+        .raw("watch_seq", &snapshot.fleet_seq.put())
+        .flag("unsaved", snapshot.unsaved)
+        .raw("events_per_second", &snapshot.events_per_second.put())
+        .end()
 }
 
 /// The first of these rows as one object, and how many of them are in it.
