@@ -368,7 +368,9 @@ pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
         row[b.len()]
     };
     let best = known.iter().map(|key| (distance(word, key), *key)).min()?;
-    (best.0 <= 2 || best.0 * 3 <= word.chars().count()).then_some(best.1)
+    let letters = word.chars().count();
+    // A word of which no letter is left is none that was meant.
+    (best.0 < letters && (best.0 <= 2 || best.0 * 3 <= letters)).then_some(best.1)
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ pub enum Destination {
     FleetBy(replicas::GroupBy),
     /// All tasks that pass a filter.
     Tasks(String),
+    /// The same, those first that somebody has to look at.
+    WorstTasks(String),
     /// The tasks of an agent.
     TasksOfAgent(AgentKey),
     /// The tasks of an A2A context.

@@ -114,7 +114,14 @@ pub(super) fn go_to(model: &mut Model, view: impl Into<View>) {
     };
     let kept = model.past.iter().rposition(fits);
     let view = match kept {
-        Some(at) if !matches!(view, View::Wire(_)) => model.past.remove(at),
+        Some(at) if !matches!(view, View::Wire(_)) => {
+            let kept = model.past.remove(at);
+            // Whoever goes back to the end still comes to the first screen.
+            if at == 0 && matches!(view, View::Now(_)) {
+                model.past.insert(0, view);
+            }
+            kept
+        }
         _ => view,
     };
     open(model, view);

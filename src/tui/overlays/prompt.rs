@@ -116,6 +116,8 @@ pub struct Prompt {
     chosen: Option<usize>,
     /// What the search found, or what is wrong with the filter.
     found: Option<Found>,
+    /// The text is that of the last search, and the first letter replaces it.
+    is_old: bool,
 }
 
 /// The result of a search, told beside the line.
@@ -146,7 +148,7 @@ impl Found {
 
 impl Prompt {
     fn new(kind: Kind, field: Field) -> Self {
-        Self { kind, field, entries: Vec::new(), chosen: None, found: None }
+        Self { kind, field, entries: Vec::new(), chosen: None, found: None, is_old: false }
     }
 
     /// A command.
@@ -165,7 +167,8 @@ impl Prompt {
     /// A filter or search line.
     pub fn search(before: String) -> Self {
         let field = Field::new(before.clone());
-        Self::new(Kind::Search(before), field)
+        let is_old = !before.is_empty();
+        Self { is_old, ..Self::new(Kind::Search(before), field) }
     }
 
     /// Lists what fits, and lights the first row if it is what is meant.
@@ -314,17 +317,20 @@ impl Prompt {
                 self.changed(ctx)
             }
             _ => {
-                if self.field.key(chord) {
-                    self.changed(ctx)
-                } else {
-                    KeyOutcome::Stays(Vec::new())
+                let is_old = std::mem::take(&mut self.is_old);
+                if is_old && matches!(chord.code, KeyCode::Char(_)) && !chord.ctrl && !chord.alt {
+                    self.field.set(String::new());
                 }
+                if self.field.key(chord) { self.changed(ctx) } else { KeyOutcome::Stays(Vec::new()) }
             }
         }
     }
 
     /// Inserts pasted text; nothing in it is executed.
     pub fn paste(&mut self, text: &str, ctx: &Context) {
+        if std::mem::take(&mut self.is_old) {
+            self.field.set(String::new());
+        }
         self.field.insert(text.trim());
         let _searched_with_the_next_key = self.changed(ctx);
     }
@@ -363,7 +369,7 @@ impl Prompt {
         // Text that does not fit is cut on the left.
         let skip = before.saturating_sub(usize::from(room.saturating_sub(1)));
         let shown: String = self.field.text().chars().skip(skip).collect();
-        canvas.put(1 + wide, y, &shown, Role::Plain, room);
+        canvas.put(1 + wide, y, &shown, if self.is_old { Role::Quiet } else { Role::Plain }, room);
         let cursor = u16::try_from(before - skip).unwrap_or(0);
         canvas.type_at(1 + wide + cursor, y);
         let hint = match &self.kind {
@@ -396,7 +402,7 @@ impl Prompt {
             return;
         }
         let rows = u16::try_from(self.entries.len()).unwrap_or(0).min(screen.height.saturating_sub(5));
-        let area = Rect::new(0, y.saturating_sub(rows + 1), screen.width.min(100), rows + 1);
+        let area = Rect::new(0, y.saturating_sub(rows + 1), screen.width.min(120), rows + 1);
         canvas.clear(area);
         canvas.rule(area, area.y, Edge::Top, &[span("commands", Role::Title)], &[]);
         canvas.sides(area, area.y + 1, area.bottom());

@@ -145,6 +145,7 @@ impl View {
                 fleet.into()
             }
             Destination::Tasks(filter) => tasks::TasksView::new().filtered(&filter).into(),
+            Destination::WorstTasks(filter) => tasks::TasksView::worst_first().filtered(&filter).into(),
             Destination::TasksOfAgent(agent) => tasks::TasksView::of_agent(ctx, agent).into(),
             Destination::TasksOfContext(context) => tasks::TasksView::of_context(context).into(),
             Destination::Problem(key) => problems::ProblemsView::new().at(key).into(),

@@ -31,6 +31,11 @@ impl TasksView {
         Self { list: Listing::new(TaskRows::default(), TaskColumn::Age), agent_name: None }
     }
 
+    /// All tasks, those first that somebody has to look at.
+    pub fn worst_first() -> Self {
+        Self { list: Listing::new(TaskRows::default(), TaskColumn::State), agent_name: None }
+    }
+
     /// True if it is about all tasks.
     pub fn is_all(&self) -> bool {
         let settings = &self.list.state.settings;

@@ -400,3 +400,29 @@ fn the_sorted_column_is_marked_however_narrow() {
         assert!(marked.iter().any(|head| screen.contains(head)), "{keys}\n{screen}");
     }
 }
+
+/// Whatever way one took, the end of the way back is the first screen.
+#[test]
+fn the_way_back_ends_at_the_first_screen() {
+    for keys in ["4 : \"pulse\" enter 0 esc esc esc", "2 0 esc esc", "0 4 esc"] {
+        let mut console = Console::new(120, 40);
+        let screen = console.press(keys).screen();
+        assert!(screen.lines().nth(1).is_some_and(|line| line.contains(" now ")), "{keys}: {screen}");
+    }
+}
+
+/// A filter that is there is replaced by what is typed, and edited by everything else.
+#[test]
+fn what_is_typed_replaces_the_filter_before() {
+    for (keys, shown) in [
+        ("2 / \"charge\" enter / \"post\" enter", "filter post"),
+        ("2 / \"charge\" enter / left right \"d\" enter", "filter charged"),
+        ("2 / \"charge\" enter / backspace enter", "filter charg"),
+        ("2 / \"charge\" enter / enter", "filter charge"),
+    ] {
+        let mut console = Console::new(120, 40);
+        let screen = console.press(keys).screen();
+        let line = screen.lines().nth(1).unwrap_or_default().to_owned();
+        assert!(line.contains(&format!("{shown} ")), "{keys}: {line}");
+    }
+}

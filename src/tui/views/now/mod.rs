@@ -335,7 +335,7 @@ impl NowView {
                     (Dimension::Rule, DimensionValue::Named(_)) => Dimension::Skill,
                     (by, _) => by,
                 };
-                Some(Destination::Tasks(filter_of(by.word(), &name)))
+                Some(Destination::WorstTasks(filter_of(by.word(), &name)))
             }
             Pane::Problems => Some(Destination::Problem(self.problems.target()?)),
             Pane::Changes => changes::destination(ctx, self.lead.changes.get(self.change)?),

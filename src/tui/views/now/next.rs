@@ -64,14 +64,16 @@ pub fn of_row(ctx: &Context, group: &Group, risk: GroupRisk, step: u32) -> NextS
         lines.push((format!("{count} {need} you: {} shows what for", key(Action::ViewInbox)), Role::You));
     }
     if failed > 0 {
-        let text = format!("{failed} of {ended} failed: {open} shows them; not enough for a problem so far");
+        let text = format!(
+            "{failed} of {ended} failed: {open} shows them; not enough for a problem so far"
+        );
         lines.push((text, Role::Bad));
     }
     if refused + lost > 0 {
         let text = match (refused, lost) {
-            (refused, 0) => format!("{refused} refused: {open} shows them"),
-            (0, lost) => format!("{lost} lost: {open} shows them"),
-            (refused, lost) => format!("{refused} refused and {lost} lost: {open} shows them"),
+            (refused, 0) => format!("{refused} refused: {open} shows them, worst first"),
+            (0, lost) => format!("{lost} lost: {open} shows them, worst first"),
+            (refused, lost) => format!("{refused} refused and {lost} lost: {open} shows them, worst first"),
         };
         lines.push((text, Role::Warn));
     }
