@@ -352,6 +352,8 @@ pub(in crate::domain) struct Watch {
     pub has_event: bool,
     /// True if it waited for an operator at its last update.
     pub waited: bool,
+    /// How long it has waited for answers.
+    pub questions: Duration,
     /// The longest time between two updates so far.
     pub longest: Duration,
     /// The hash of its last status text, and the number of repeats since.

@@ -48,7 +48,9 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
                 turn.watch(key).peer_began = *peer_time;
             }
         }
-        AttemptFact::StateSeen { state, peer_time, .. } if state.is_terminal() => {
+        AttemptFact::StateSeen { state, .. } if !state.is_terminal() => question_over(turn, key, state),
+        AttemptFact::StateSeen { state, peer_time, .. } => {
+            question_over(turn, key, state);
             let Some(known) = turn.state().attempt(key) else { return };
             if known.task.as_ref().is_none_or(crate::domain::job::Task::is_over) {
                 return;
@@ -59,7 +61,8 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
                 turn.watch(key).peer_began.zip(*peer_time).filter(|_| !ours).and_then(|(from, to)| {
                     u64::try_from(to.micros().saturating_sub(from.micros())).ok().map(Duration::from_micros)
                 });
-            ended(turn, key, state, Some(by_agent.unwrap_or(at.since(created))));
+            let took = by_agent.unwrap_or(at.since(created)).saturating_sub(turn.watch(key).questions);
+            ended(turn, key, state, Some(took));
         }
         AttemptFact::VerdictChanged { verdict: Some(Verdict::Lost), .. } => {
             let known = turn.state().attempt(key).and_then(|known| known.task.as_ref());
@@ -68,6 +71,16 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
             }
         }
         _ => {}
+    }
+}
+
+/// A task that waited for an answer goes on: that time was the person's, not the agent's.
+fn question_over(turn: &mut Turn, key: AttemptKey, state: &TaskState) {
+    let at = turn.at;
+    let task = turn.state().attempt(key).and_then(|known| known.task.as_ref());
+    let asked = task.filter(|task| task.state.is_interrupted() && task.state != *state);
+    if let Some(since) = asked.map(|task| task.state_since) {
+        turn.watch(key).questions += at.since(since);
     }
 }
 

@@ -175,3 +175,22 @@ fn of_many_ends_in_a_second_twenty_are_compared() {
         assert_eq!((settled, fleet.problems()), (Some(true), vec![]), "{ends} ends, {apart} ms apart");
     }
 }
+
+/// The time that a person takes to answer is none of the agent's.
+#[test]
+fn a_task_takes_as_long_as_its_agent_works() {
+    let asks = (1000, Event::Ends(0, TaskState::InputRequired));
+    for (name, script, took) in [
+        ("without a question", task(&[(2000, Event::Ends(0, Completed))]), 2000),
+        (
+            "an answer after a minute",
+            task(&[asks.clone(), says(61_000, "go on"), (61_500, Event::Ends(0, Completed))]),
+            1500,
+        ),
+        ("an end while it asks", task(&[asks, (61_000, Event::Ends(0, Failed))]), 1000),
+    ] {
+        let mut fleet = fleet();
+        fleet.play(&script, 70_000);
+        assert_eq!(fleet.took(), Duration::from_millis(took), "{name}");
+    }
+}

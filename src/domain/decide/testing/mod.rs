@@ -26,6 +26,7 @@ use crate::domain::job::carry::{Carried, Carry, compose};
 use crate::domain::job::message::{Artifact, Message, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::job::{Attempt, Job, Phase};
+use crate::domain::metrics::Minute;
 use crate::domain::problem::{Kind, Problem};
 use crate::domain::route::explanation::Explanation;
 use crate::domain::state::{Rows, State};
@@ -486,6 +487,11 @@ impl Fleet {
         let key = self.keys()[agent];
         let mut attempts = self.core.state().attempts().iter().map(|(_, attempt)| attempt);
         attempts.rfind(|attempt| attempt.agent == key).expect("an attempt of this agent")
+    }
+
+    /// How long its tasks took, all together.
+    pub(in crate::domain::decide) fn took(&self) -> Duration {
+        self.core.metrics().since(Minute(0), |_| true).took.sum()
     }
 
     /// The kinds of the open problems, in order.

@@ -64,9 +64,7 @@ pub fn of_row(ctx: &Context, group: &Group, risk: GroupRisk, step: u32) -> NextS
         lines.push((format!("{count} {need} you: {} shows what for", key(Action::ViewInbox)), Role::You));
     }
     if failed > 0 {
-        let text = format!(
-            "{failed} of {ended} failed: {open} shows them; not enough for a problem so far"
-        );
+        let text = format!("{failed} of {ended} failed: {open} shows them; not enough for a problem so far");
         lines.push((text, Role::Bad));
     }
     if refused + lost > 0 {
