@@ -142,7 +142,8 @@ fn print(by: Dimension, rows: &[MeasuredRow], out: &mut Printer) {
                 quantile(&now.first, 95),
                 quantile(&now.between, 95),
                 live.to_string(),
-                now.live.to_string(),
+                // How many there were at once is counted by agent alone.
+                if by == Dimension::Agent { now.live.to_string() } else { "-".to_owned() },
                 quantile(&now.answer, 95),
             ]
         })
