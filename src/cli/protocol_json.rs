@@ -47,7 +47,7 @@ pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
         "messageId": attempt.message_id.as_ref().map(|id| id.text().line().into_string()),
         "attemptState": attempt.phase.as_str().replace(' ', "-"),
         "verdict": task.and_then(|task| task.verdict).map(Verdict::as_str),
-        "usualPause": task.and_then(|task| task.usual).map(|usual| json!({
+        "usualPause": task.and_then(|task| task.usual.as_deref()).map(|usual| json!({
             "ms": u64::try_from(usual.time.as_millis()).unwrap_or(u64::MAX),
             "madeUp": usual.made_up,
         })),
@@ -296,7 +296,7 @@ pub fn print_ids(out: &mut Printer, snapshot: &Snapshot, attempt: &Attempt, deta
         out.field("State", task.state.word());
         if let Some(verdict) = task.verdict {
             let says = agent_says(task).map(|says| format!(", agent says {}", says.word()));
-            let usual = task.usual.map_or_else(String::new, |usual| format!("; {usual}"));
+            let usual = task.usual.as_deref().map_or_else(String::new, |usual| format!("; {usual}"));
             out.field("Verdict", format!("{}{}{usual}", verdict.as_str(), says.unwrap_or_default()));
         }
         if let Some(cancel) = task.cancel {

@@ -262,7 +262,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
         }
         AttemptFact::GapClosed { .. } => edit_task(state, job, id, |task| task.gap_since = None),
         AttemptFact::VerdictChanged { verdict, usual } => {
-            edit_task(state, job, id, |task| (task.verdict, task.usual) = (*verdict, *usual));
+            edit_task(state, job, id, |task| (task.verdict, task.usual) = (*verdict, usual.map(Box::new)));
         }
         AttemptFact::CancelMoved { mark, cause: _, late: _ } => edit_task(state, job, id, |task| {
             task.cancel = Some(*mark);

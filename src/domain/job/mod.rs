@@ -192,8 +192,8 @@ pub struct Task {
     pub says: Option<TaskState>,
     /// The verdict; `None` if there is no doubt.
     pub verdict: Option<Verdict>,
-    /// The usual pause, while the task is stuck because of it.
-    pub usual: Option<UsualPause>,
+    /// The usual pause, while the task is stuck because of it; boxed, as few are.
+    pub usual: Option<Box<UsualPause>>,
     /// How far a cancel has come.
     pub cancel: Option<CancelMark>,
     /// True if it continues although its agent agreed to cancel it.

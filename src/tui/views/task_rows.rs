@@ -349,7 +349,10 @@ pub fn doubt(canvas: &Canvas<'_>, attempt: &Attempt) -> Option<String> {
         Verdict::Silent => format!("{}, what is usual is not known yet; reported as {says}", silent()),
         Verdict::Unheard => format!("reported as {says}, but nothing ever arrived on its stream"),
         Verdict::Stuck => {
-            let usual = task.usual.map_or_else(|| "far longer than usual".into(), |usual| usual.to_string());
+            let usual = task
+                .usual
+                .as_deref()
+                .map_or_else(|| "far longer than usual".into(), |usual| usual.to_string());
             format!("{}, {usual}; reported as {says}", silent())
         }
         Verdict::Looping => format!("{says}, and it keeps repeating the same status"),

@@ -92,7 +92,7 @@ pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Findin
             "check the agent and any proxy that buffers events; cancel the task or wait",
         ),
         Kind::TaskStuck => {
-            let usual = first.task.as_ref().and_then(|task| task.usual);
+            let usual = first.task.as_ref().and_then(|task| task.usual.as_deref());
             let usual = usual.map_or_else(String::new, |usual| format!("; {usual}"));
             (
                 format!("reports {says} but has sent no events for {whom}{usual}"),
