@@ -213,19 +213,22 @@ fn the_queue_is_in_the_order_in_which_jobs_leave() {
     }
 }
 
+/// The job with these words in its title ends without a result.
+fn give_up(console: &mut Console, title: &str) {
+    let job = console.model.context.snapshot.jobs.iter().find(|(_, job)| job.title.raw().contains(title));
+    let job = job.map(|(_, job)| job.id).unwrap();
+    let ended = JobFact::Ended { cause: Some(Arc::new(Cause::Refused)), spent: None };
+    console.scene.add_fact(253.0, Fact::Job(job, ended));
+    console.now = at(253.0);
+    console.publish();
+}
+
 #[test]
 fn jobs_in_the_queue_come_and_go() {
     let mut console = Console::new(160, 40);
     console.press("9");
     assert!(console.screen().contains("4 jobs wait, oldest 3m · 1 dead letter"), "{}", console.screen());
-    let job = console.model.context.snapshot.jobs.iter().find(|(_, job)| job.title.raw().contains("88220"));
-    let job = job.map(|(_, job)| job.id).unwrap();
-    console.scene.add_fact(
-        253.0,
-        Fact::Job(job, JobFact::Ended { cause: Some(Arc::new(Cause::Refused)), spent: None }),
-    );
-    console.now = at(253.0);
-    console.publish();
+    give_up(&mut console, "88220");
     assert!(console.screen().contains("3 jobs wait, oldest 3m · 2 dead letters"), "{}", console.screen());
     assert!(console.press("v").screen().contains("3 wait, 2 dead letters"), "{}", console.screen());
     console.press("esc");
@@ -414,14 +417,7 @@ fn a_card_offers_what_fits_the_state() {
 #[test]
 fn dead_letters_of_both_kinds_are_tried_again_together() {
     let mut console = Console::new(120, 40);
-    let job = console.model.context.snapshot.jobs.iter().find(|(_, job)| job.title.raw().contains("88214"));
-    let job = job.map(|(_, job)| job.id).unwrap();
-    console.scene.add_fact(
-        253.0,
-        Fact::Job(job, JobFact::Ended { cause: Some(Arc::new(Cause::Refused)), spent: None }),
-    );
-    console.now = at(253.0);
-    console.publish();
+    give_up(&mut console, "88214");
     let mut console = pressed_on(console, "9 z * r");
     let card = console.screen();
     for words in ["1 was sent before, 1 was never sent", "2 jobs", "type 2 to do it", "What was never sent"] {
