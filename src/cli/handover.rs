@@ -114,7 +114,15 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
             "open": open, "cleared": cleared, "shifts": shift::all(&snapshot), "log": log,
         }));
     } else {
-        for line in report(&setup.name, &snapshot, &facts, (from, until)) {
+        // The engine knows what it watches; a folder that is named by hand may be of any fleet.
+        let fleet = match &session {
+            Some(session) => session.hello.fleet.line().into_string(),
+            None if global.data_dir.is_some() && global.fleet.is_none() => {
+                format!("the fleet in {}", setup.dir.display())
+            }
+            None => setup.name.clone(),
+        };
+        for line in report(&fleet, &snapshot, &facts, (from, until)) {
             out.row(&Untrusted::from(line.as_str()).line());
         }
     }
@@ -128,7 +136,7 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
 fn ordered(snapshot: &Snapshot) -> Vec<&Problem> {
     let mut open: Vec<&Problem> = snapshot.open_problems().map(|(_, problem)| problem).collect();
     open.sort_by_key(|problem| {
-        (problem.muted.is_some(), std::cmp::Reverse(problem.kind.severity()), problem.since)
+        (problem.muted.is_some(), std::cmp::Reverse(problem.severity()), problem.since)
     });
     open
 }
@@ -158,7 +166,7 @@ fn report(fleet: &str, snapshot: &Snapshot, facts: &[&JournalEntry], (from, unti
         let id = problem.number;
         lines.push(indented(&format!(
             "- p-{id} {}: {}",
-            problem.kind.severity().as_str(),
+            problem.severity().as_str(),
             headline(snapshot, problem)
         )));
         lines.push(indented(&format!(

@@ -36,7 +36,7 @@ pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> R
             .map(|problem| {
                 vec![
                     format!("p-{}", problem.number),
-                    problem.kind.severity().as_str().to_owned(),
+                    problem.severity().as_str().to_owned(),
                     state_words(problem),
                     timestamp::format_at(problem.since),
                     format!("{} {}", agent_name(&snapshot, problem).unwrap_or_default(), problem.text.line())
@@ -68,7 +68,7 @@ fn open<'s>(snapshot: &'s Snapshot, agent: Option<&str>) -> Vec<&'s Problem> {
     let is_of = |problem: &Problem, name| agent_name(snapshot, problem).as_deref() == Some(name);
     let mut open: Vec<&Problem> =
         all.filter(|problem| agent.is_none_or(|name| is_of(problem, name))).collect();
-    open.sort_by_key(|problem| (std::cmp::Reverse(problem.kind.severity()), problem.since));
+    open.sort_by_key(|problem| (std::cmp::Reverse(problem.severity()), problem.since));
     open
 }
 
@@ -147,7 +147,7 @@ pub(super) fn entry(snapshot: &Snapshot, problem: &Problem, impacts: &BTreeMap<u
     json!({
         "id": format!("p-{}", problem.number),
         "kind": problem.kind.as_str(),
-        "severity": problem.kind.severity().as_str(),
+        "severity": problem.severity().as_str(),
         "agent": agent.map(|agent| agent.name.line().into_string()),
         "url": agent.map(|agent| agent.spec.url.to_string()),
         "since": timestamp::format_at(problem.since),

@@ -588,7 +588,7 @@ fn write_the_fixture_of_a_release() {
     let mut more = |actor, fact| happened.push(JournalEntry { at: At::ZERO, seq: 1, actor, fact });
     for fact in [
         FleetFact::JournalGap { from: At::ZERO, facts: 7 },
-        FleetFact::ProblemReworded { number, text: by(), next: by() },
+        FleetFact::ProblemReworded { number, text: by(), next: by(), eased: true },
         FleetFact::ProblemForgotten { number },
         FleetFact::RoutesLoaded { revision: 0xfeed, rules: 3 },
     ] {

@@ -26,13 +26,15 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
                 text: text.clone(),
                 next: next.clone(),
                 since: entry.at,
+                eased: false,
                 cleared: None,
                 taken: None,
                 muted: None,
                 due: Vec::new(),
             });
         }
-        FleetFact::ProblemReworded { number, text, next } => edit_problem(state, *number, |problem| {
+        FleetFact::ProblemReworded { number, text, next, eased } => edit_problem(state, *number, |problem| {
+            problem.eased = *eased;
             problem.text = text.clone();
             problem.next = next.clone();
         }),

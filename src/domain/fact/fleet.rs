@@ -92,6 +92,8 @@ pub enum FleetFact {
         text: Untrusted,
         /// The next step, as a sentence for people.
         next: Untrusted,
+        /// True if it does no more harm, and clears unless that comes back.
+        eased: bool,
     },
     /// A problem cleared.
     ProblemCleared {

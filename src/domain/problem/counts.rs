@@ -20,7 +20,7 @@ impl ProblemCounts {
     pub fn of<'p>(problems: impl Iterator<Item = &'p Problem>) -> Self {
         let mut counts = Self::default();
         for problem in problems.filter(|problem| problem.cleared.is_none()) {
-            let severity = problem.kind.severity();
+            let severity = problem.severity();
             match (&problem.muted, severity) {
                 (Some(_), _) => counts.muted += 1,
                 (None, Severity::Info) => counts.notices += 1,

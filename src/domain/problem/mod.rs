@@ -106,7 +106,7 @@ macro_rules! kinds {
                 match word { $($text => Some(Self::$name),)* _ => None }
             }
 
-            /// The severity of every problem of this kind.
+            /// The severity of problems of this kind while they do harm.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$name => Severity::$severity,)* }
             }
@@ -226,6 +226,8 @@ pub struct Problem {
     pub next: Untrusted,
     /// When it began.
     pub since: At,
+    /// True if it does no more harm, and clears unless that comes back.
+    pub eased: bool,
     /// When it cleared; `None` while it is open.
     pub cleared: Option<At>,
     /// Who took it; `None` if nobody did.
@@ -319,6 +321,11 @@ pub fn without_risk(text: &str) -> &str {
 }
 
 impl Problem {
+    /// How bad it is now.
+    pub fn severity(&self) -> Severity {
+        if self.eased { Severity::Info } else { self.kind.severity() }
+    }
+
     /// The word in JSON: `open`, `taken`, `muted` or `over`.
     pub fn state(&self) -> &'static str {
         match (self.cleared, &self.muted, &self.taken) {

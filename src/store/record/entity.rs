@@ -265,7 +265,8 @@ pub struct ProblemRow {
 
 impl Record for ProblemRow {
     fn put_into(&self, out: &mut String) {
-        let Problem { number, kind, text, next, since, cleared, taken, muted, due, .. } = &self.problem;
+        let Problem { number, kind, text, next, since, eased, cleared, taken, muted, due, .. } =
+            &self.problem;
         let mut members = Members::begin(out);
         add(&mut members, "number", number);
         add(&mut members, "kind", kind);
@@ -279,6 +280,9 @@ impl Record for ProblemRow {
         add(&mut members, "muted", muted);
         if !due.is_empty() {
             add(&mut members, "due", due);
+        }
+        if *eased {
+            add(&mut members, "eased", eased);
         }
         members.end();
     }
@@ -304,5 +308,6 @@ impl Record for ProblemRow {
             due: member(&object, "due")?,
         };
         Some(Self { problem, agent, source })
+            eased: member(&object, "eased")?,
     }
 }

@@ -62,7 +62,7 @@ bodies!(FleetFact {
     JournalGap = "journal_gap" { from, facts },
     RoutesLoaded = "routes_loaded" { revision, rules },
     ProblemRaised = "problem_raised" { number, kind, agent, attempt, source, text, next },
-    ProblemReworded = "problem_reworded" { number, text, next },
+    ProblemReworded = "problem_reworded" { number, text, next, eased },
     ProblemCleared = "problem_cleared" { number, into },
     NotificationDue = "notification_due" { number, event, into },
     ProblemPosted = "problem_posted" { number, event, failed },

@@ -42,7 +42,7 @@ impl Filtered for FilterRow<'_> {
     fn value(&self, key: &str) -> Option<String> {
         match key {
             "kind" => Some(self.1.kind.as_str().into()),
-            "severity" => Some(self.1.kind.severity().as_str().into()),
+            "severity" => Some(self.1.severity().as_str().into()),
             "agent" => agent_name(self.0, self.1),
             "state" => Some(self.1.state().into()),
             "owner" => self.1.taken.as_ref().map(|taken| taken.by.line().into_string()),
@@ -123,7 +123,7 @@ impl Rows for ProblemRows {
                     (None, Some(_)) => 1,
                     (None, None) => 0,
                 };
-                let hurts = 2 - problem.kind.severity() as i64;
+                let hurts = 2 - problem.severity() as i64;
                 SortKey::Pair(over * 4 + hurts, problem.since.micros())
             }
         }
@@ -132,7 +132,7 @@ impl Rows for ProblemRows {
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: ProblemKey) -> Row {
         let Some(problem) = ctx.snapshot.problems.get(key) else { return Row::blank() };
         let over = problem.cleared.is_some();
-        let label = states::severity(problem.kind.severity(), ctx.glyphs());
+        let label = states::severity(problem.severity(), ctx.glyphs());
         let mark = if over { span(ctx.glyphs().completed, Role::Ok) } else { span(label.mark, label.role) };
         let plain = if over || problem.muted.is_some() { Role::Quiet } else { Role::Plain };
         Row {

@@ -34,7 +34,7 @@ pub fn of(ctx: &Context, key: ProblemKey, screen: &dyn Screen) -> String {
         "# p-{} {} ({})\n\nbegan {}, {until}; watched by quarterdeck as fleet {}\n",
         row.number,
         row.kind.as_str(),
-        row.kind.severity().as_str(),
+        row.severity().as_str(),
         timestamp::format_at(row.since),
         ctx.info.fleet,
     );

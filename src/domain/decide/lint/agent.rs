@@ -65,6 +65,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
             kind: Kind::CertificateEnds,
             text: format!("has a certificate that ends {left}"),
             next: "renew the agent's certificate; every call fails once it has ended".into(),
+            eased: false,
         });
     }
     if let Some((at, words)) = &agent.card_change
@@ -74,6 +75,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
             kind: Kind::CardChanged,
             text: format!("changed its card: {}", words.shortened(200)),
             next: "compare it with what its owner announced; the agent page shows both cards".into(),
+            eased: false,
         });
     }
     if let Some(live) = live {
@@ -86,6 +88,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
                 text,
                 next: "what is left out is not watched: name a task to follow it, `quarterdeck task get ID`"
                     .into(),
+                eased: false,
             });
         }
     }
@@ -95,6 +98,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
             kind: Kind::ProtocolBroken,
             text: format!("violated the protocol, {times}"),
             next: "see its tasks' timelines and the wire view; report it to its owner".into(),
+            eased: false,
         });
     }
     if agent.sanitised > 0 {
@@ -102,6 +106,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
             kind: Kind::HostileText,
             text: "sent control sequences; they are shown as plain text".into(),
             next: "see the wire view; report it to its owner, or stop using it".into(),
+            eased: false,
         });
     }
     Some(found)
@@ -122,8 +127,7 @@ fn shift(turn: &Turn, agent: &Agent) -> Option<Finding> {
             "look at the failed tasks of {to}; `quarterdeck route shift {name} --resume` begins again at {first} %, \
              and --end ends the shift: the rules then decide alone"
         )
-        .into(),
-    })
+        .into(), eased: false })
 }
 
 fn health(agent: &Agent) -> Option<Finding> {
@@ -148,7 +152,12 @@ fn health(agent: &Agent) -> Option<Finding> {
     if at_risk && agent.counts.live > 0 {
         text = with_risk(&text, agent.counts.live);
     }
-    Some(Finding { kind, text, next: cause.map_or("look at the agent", |cause| cause.next_step()).into() })
+    Some(Finding {
+        kind,
+        text,
+        next: cause.map_or("look at the agent", |cause| cause.next_step()).into(),
+        eased: false,
+    })
 }
 
 /// Silence, a refusal and a broken certificate are mended by different people, so each is a kind of its own.
@@ -172,6 +181,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
                 kind: Kind::AgentFailing,
                 text: failing_words(cause, live),
                 next: cause.next_step().into(),
+                eased: false,
             });
         }
         if let Some((skill, share)) = &live.evidence.failing_skill {
@@ -183,11 +193,12 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
                     skill.line()
                 ),
                 next: "see its failed tasks; send that skill's work elsewhere".into(),
+                eased: false,
             });
         }
         if let Some(cause) = &live.evidence.slow {
             let text = format!("is slow: {cause}");
-            found.push(Finding { kind: Kind::AgentSlow, text, next: cause.next_step().into() });
+            found.push(Finding { kind: Kind::AgentSlow, text, next: cause.next_step().into(), eased: false });
         }
     }
     if let (true, Some(finding)) = (agent.breaker.position != BreakerState::Closed, found.first_mut()) {
@@ -215,6 +226,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             } else {
                 "look at its failed calls; `quarterdeck breaker NAME close` closes it".into()
             },
+            eased: false,
         });
     }
     let flips = live.evidence.flips(turn.at, rules);
@@ -223,6 +235,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             kind: Kind::AgentFlapping,
             text: "keeps going down and coming back".into(),
             next: "look at its restarts and its memory; its timeline is on its page".into(),
+            eased: false,
         });
     }
     if let Some(capacity) = agent.spec.capacity {
@@ -240,6 +253,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
                 kind: Kind::OverCapacity,
                 text: format!("has more than the {limit} tasks that it accepts at once{more}"),
                 next: "send it less work, or start another replica".into(),
+                eased: false,
             });
         }
     }
@@ -251,6 +265,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             kind: Kind::ClockSkew,
             text: format!("has a clock {by} {how} ours"),
             next: "set its clock by NTP; its timestamps are shown and never compared with ours".into(),
+            eased: false,
         });
     }
     found

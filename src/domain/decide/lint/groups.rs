@@ -140,7 +140,7 @@ fn judge(turn: &mut Turn, one: &GroupKey) {
         }
         return;
     };
-    let found = bad.then(|| Finding { kind, text, next: next.into() });
+    let found = bad.then(|| Finding { kind, text, next: next.into(), eased: false });
     crate::domain::decide::lint::reconcile(turn, subject, &[kind], found.into_iter().collect());
     if let Some(group) = turn.live.groups.get_mut(one) {
         group.raised = bad.then_some(subject);

@@ -26,6 +26,8 @@ struct Finding {
     kind: Kind,
     text: String,
     next: Cow<'static, str>,
+    /// It does no more harm.
+    eased: bool,
 }
 
 /// Checks everything that the step has touched; raises, rewords and clears problems.
@@ -67,22 +69,26 @@ fn about_console(turn: &mut Turn) {
             kind: Kind::JournalUnsaved,
             text: format!("the journal cannot be written: {why}"),
             next: "free disk space or unlock the file; actions are refused until then".into(),
+            eased: false,
         }),
         None => settles.then(|| Finding {
             kind: Kind::JournalUnsaved,
             text: "the journal could not be written for a while; now it can".into(),
             next: "check that the disk has room; this clears after a minute without a failure".into(),
+            eased: true,
         }),
     };
     let unposted = turn.live.unposted.as_ref().map(|why| Finding {
         kind: Kind::WebhookFailing,
         text: format!("problems cannot be posted: {why}"),
         next: "check the webhook, or correct notify.webhook; nobody is notified meanwhile".into(),
+        eased: false,
     });
     let unread = turn.live.routes_fault.as_ref().map(|why| Finding {
         kind: Kind::RoutesUnread,
         text: format!("the changed configuration cannot be read: {why}"),
         next: "correct the file: `quarterdeck config check` lists every fault; the earlier rules stay".into(),
+        eased: false,
     });
     let kinds = [Kind::JournalUnsaved, Kind::WebhookFailing, Kind::RoutesUnread];
     reconcile(turn, Subject::Console, &kinds, unsaved.into_iter().chain(unposted).chain(unread).collect());
@@ -166,6 +172,7 @@ fn about_source(turn: &Turn, key: SourceKey) -> Option<Finding> {
         kind: Kind::SourceFailing,
         text: format!("source {} cannot be read{why}", row.spec.name),
         next: cause.map_or("check the source", |cause| cause.next_step_of_source()).into(),
+        eased: false,
     })
 }
 
@@ -186,7 +193,8 @@ fn reconcile(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Findi
                 let new = Untrusted::from(finding.text);
                 if new != text {
                     let next = Untrusted::from(&*finding.next);
-                    turn.fleet_fact(FleetFact::ProblemReworded { number, text: new, next });
+                    let eased = finding.eased;
+                    turn.fleet_fact(FleetFact::ProblemReworded { number, text: new, next, eased });
                 }
             }
             (Some((number, _)), None) => {

@@ -106,6 +106,7 @@ fn finding(turn: &Turn, key: AgentKey) -> Option<Finding> {
         text: words(agent, other),
         next: "compare the URLs of both; if one imitates the other, remove it and report it to its publisher"
             .into(),
+        eased: false,
     })
 }
 

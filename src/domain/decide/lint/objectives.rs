@@ -47,6 +47,7 @@ pub(in crate::domain::decide) fn look(turn: &mut Turn) {
             text: words(&objective, &standing),
             next: "see on the first screen what the failed tasks have in common and what changed before"
                 .into(),
+            eased: false,
         });
         reconcile(turn, subject, &[Kind::ObjectiveMissed], found.into_iter().collect());
     }

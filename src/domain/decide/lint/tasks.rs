@@ -126,7 +126,7 @@ pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Findin
         ),
         _ => return None,
     };
-    Some(Finding { kind, text, next: next.into() })
+    Some(Finding { kind, text, next: next.into(), eased: false })
 }
 
 fn subject(turn: &Turn, attempt: &Attempt) -> String {

@@ -17,6 +17,7 @@ use crate::domain::problem::Kind::{
     CertificateEnds, ClockSkew, HostDown, HostileText, JournalUnsaved, ObjectiveMissed, OverCapacity,
     ProtocolBroken, SourceDown, SourceFailing, WebhookFailing,
 };
+use crate::domain::problem::Severity;
 use crate::domain::time::At;
 
 const DAY: u64 = 24 * 3600;
@@ -363,4 +364,21 @@ fn an_objective_is_missed_if_the_hour_and_the_last_minutes_miss_it() {
             ("the last five minutes were good", over, 420_000, &[]),
         ],
     );
+}
+
+/// What does no more harm is no longer red, but it is not over either.
+#[test]
+fn a_journal_that_can_be_written_again_is_a_notice() {
+    let failed = |at| (at, Event::Input(Input::JournalFailed("no space".into())));
+    let recovered = |at| (at, Event::Input(Input::JournalRecovered));
+    for (name, script, until, expected) in [
+        ("it fails", vec![failed(1)], 1000, Some(Severity::Bad)),
+        ("it can be written", vec![failed(1), recovered(1000)], 2000, Some(Severity::Info)),
+        ("it fails again", vec![failed(1), recovered(1000), failed(2000)], 3000, Some(Severity::Bad)),
+        ("a minute later", vec![failed(1), recovered(1000)], 62_000, None),
+    ] {
+        let mut fleet = one();
+        fleet.play(&script, until);
+        assert_eq!(fleet.severity_of(JournalUnsaved), expected, "{name}");
+    }
 }

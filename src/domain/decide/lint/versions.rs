@@ -29,6 +29,7 @@ pub(super) fn old(turn: &mut Turn, key: AgentKey) {
             kind: Kind::AgentVersionOld,
             text: format!("runs {} but needs at least {}", runs.unwrap_or_default(), minimum.version),
             next: "update it to that version, or change minimum_version in the configuration".into(),
+            eased: false,
         }
     });
     reconcile(turn, Subject::Agent(key), &[Kind::AgentVersionOld], found.into_iter().collect());
@@ -54,6 +55,7 @@ pub(super) fn mixed(turn: &mut Turn, touched: &[ReplicaKey]) {
             kind: Kind::AgentVersionMixed,
             text: words(turn, group),
             next: "finish the rollout or roll it back; `:group version` shows which agent runs what".into(),
+            eased: false,
         });
         reconcile(turn, Subject::Agent(key), &[Kind::AgentVersionMixed], found.into_iter().collect());
     }

@@ -27,7 +27,7 @@ use crate::domain::job::message::{Artifact, Message, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::job::{Attempt, Job, Phase};
 use crate::domain::metrics::Minute;
-use crate::domain::problem::{Kind, Problem};
+use crate::domain::problem::{Kind, Problem, Severity};
 use crate::domain::route::explanation::Explanation;
 use crate::domain::state::{Rows, State};
 use crate::domain::text::Untrusted;
@@ -520,6 +520,18 @@ impl Fleet {
             let won = state.job_of(attempt).and_then(Job::winner) == Some(*key);
             let how = match &attempt.task {
                 Some(task) if attempt.phase != Phase::PresumedLost => task.state.word(),
+    /// How bad the open problem of a kind is; `None` without one.
+    pub(in crate::domain) fn severity_of(&self, kind: Kind) -> Option<Severity> {
+        let mut open = self.core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
+        open.find(|(_, problem)| problem.kind == kind).map(|(_, problem)| problem.severity())
+    }
+
+    /// The numbers of the open problems.
+    pub(in crate::domain) fn problem_numbers(&self) -> Vec<u32> {
+        let open = self.core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
+        open.map(|(_, problem)| problem.number).collect()
+    }
+
                 _ => attempt.phase.as_str().to_owned(),
             };
             format!("{} {how}{}", attempt.agent.0, if won { ", won" } else { "" })

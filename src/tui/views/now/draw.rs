@@ -232,7 +232,7 @@ impl NowView {
         let (window, cursor) = self.problems.state.window(&self.problems.rows, usize::from(area.height));
         for (y, (line, key)) in (area.y..area.bottom()).zip(window.iter().enumerate()) {
             let Some(problem) = ctx.snapshot.problems.get(*key) else { continue };
-            let label = states::severity(problem.kind.severity(), ctx.glyphs());
+            let label = states::severity(problem.severity(), ctx.glyphs());
             canvas.put(area.x + 1, y, label.mark, label.role, 1);
             let text = format!("p-{} {}", problem.number, headline(&ctx.snapshot, problem));
             canvas.put(area.x + 3, y, &text, Role::Plain, area.width.saturating_sub(3));
