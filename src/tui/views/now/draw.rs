@@ -9,7 +9,6 @@ use crate::tui::context::Context;
 use crate::tui::states;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
-use crate::tui::views::now::impact::LATELY;
 use crate::tui::views::now::next::NextStep;
 use crate::tui::views::now::{NowView, Pane, lead};
 use crate::tui::views::problem_rows::headline;
@@ -142,12 +141,7 @@ impl NowView {
     }
 
     fn draw_impact(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, ctx: &Context) {
-        let step = ctx.window.parts(ctx.now).step;
-        let lately = match step {
-            1 => format!("OK and P95 of the last {LATELY} min"),
-            _ => "OK and P95 of the last part".to_owned(),
-        };
-        let text = format!("{lately} · {} · worst first", ctx.baseline_words());
+        let text = format!("{} · {} · worst first", ctx.window_words(), ctx.baseline_words());
         let facts = self.impact.facts(ctx, text);
         let by = self.by_words();
         let title = [

@@ -1,4 +1,4 @@
-//! The impact on callers: recent results of each skill or caller, compared with the baseline.
+//! The impact on callers: results of each skill or caller in the window, compared with the baseline.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
 
 /// The number of recent minutes, if the parts of the window are minutes.
-pub const LATELY: usize = 5;
+const LATELY: usize = 5;
 /// Width of the failures over time, in cells.
 const TREND: u16 = 30;
 
@@ -52,14 +52,26 @@ pub fn lately(group: &Group, step: u32) -> Tally {
     tally
 }
 
-/// True if a row is worth more than a glance.
-pub fn is_unusual(group: &Group, risk: GroupRisk, step: u32) -> bool {
-    let now = lately(group, step);
-    let slower = match (now.took.percentile(95), group.previous.took.percentile(95)) {
+/// True if tasks take far longer than in the baseline.
+fn is_slower(now: &Tally, previous: &Tally) -> bool {
+    match (now.took.percentile(95), previous.took.percentile(95)) {
         (Some(now), Some(previous)) => now > previous * 2 && now > Duration::from_millis(500),
         _ => false,
-    };
-    now.bad() > 0 || slower || risk != GroupRisk::default()
+    }
+}
+
+/// True if a row is worth more than a glance now, whatever happened earlier in the window.
+pub fn is_unusual(group: &Group, risk: GroupRisk, step: u32) -> bool {
+    let now = lately(group, step);
+    now.bad() > 0 || is_slower(&now, &group.previous) || risk != GroupRisk::default()
+}
+
+/// The role of a success rate: red only while the latest minutes fail too.
+fn rate_role(group: &Group, now: &Tally) -> Role {
+    match ok_role(&group.total) {
+        Role::Bad if now.bad() == 0 => Role::Warn,
+        role => role,
+    }
 }
 
 impl ImpactRows {
@@ -134,22 +146,22 @@ impl Rows for ImpactRows {
 
     fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: ImpactColumn) -> SortKey {
         let Some(group) = self.groups.get(key) else { return SortKey::Number(0) };
-        let (now, risk) = (lately(group, self.step), self.risk(key));
-        let bad = 1000 - now.ok_per_mille().map_or(1000, i64::from);
+        let (total, risk) = (&group.total, self.risk(key));
+        let bad = 1000 - total.ok_per_mille().map_or(1000, i64::from);
         match by {
             ImpactColumn::DimensionValue => SortKey::Text(group.name.to_lowercase().into()),
-            ImpactColumn::P95 => micros(&now.took, 95),
-            ImpactColumn::Tasks => SortKey::Number(i64::from(group.total.ended())),
-            ImpactColumn::Failed => SortKey::Number(i64::from(group.total.failed)),
-            ImpactColumn::Refused => SortKey::Number(i64::from(group.total.refused)),
-            ImpactColumn::Lost => SortKey::Number(i64::from(group.total.lost)),
+            ImpactColumn::P95 => micros(&total.took, 95),
+            ImpactColumn::Tasks => SortKey::Number(i64::from(total.ended())),
+            ImpactColumn::Failed => SortKey::Number(i64::from(total.failed)),
+            ImpactColumn::Refused => SortKey::Number(i64::from(total.refused)),
+            ImpactColumn::Lost => SortKey::Number(i64::from(total.lost)),
             ImpactColumn::AtRisk => SortKey::Number(i64::from(risk.at_risk)),
             ImpactColumn::NeedYou => SortKey::Number(i64::from(risk.need_you)),
-            // Current harm first, then risk, then volume.
+            // The share of failures first, then risk, then volume.
             ImpactColumn::Ok | ImpactColumn::Previous | ImpactColumn::P95Previous | ImpactColumn::Trend => {
                 SortKey::Pair(
                     bad * 10_000 + i64::from(risk.at_risk + risk.need_you).min(9_999),
-                    i64::from(group.total.ended()),
+                    i64::from(total.ended()),
                 )
             }
         }
@@ -159,6 +171,7 @@ impl Rows for ImpactRows {
         let Some(group) = self.groups.get(key) else { return Row::blank() };
         let (now, previous, risk) = (lately(group, self.step), &group.previous, self.risk(key));
         let glyphs = ctx.glyphs();
+        // The mark is about the latest minutes, as an agent's is about its health now.
         let mark = match ok_role(&now) {
             Role::Bad => span(glyphs.down, Role::Bad),
             Role::Warn => span(glyphs.degraded, Role::Warn),
@@ -168,17 +181,17 @@ impl Rows for ImpactRows {
             _ => span(glyphs.up, Role::Ok),
         };
         let quiet = |text: String| span(text, Role::Quiet);
-        let slow = is_unusual(group, GroupRisk::default(), self.step) && now.bad() == 0;
+        let slow = is_slower(&group.total, previous);
         let role = if group.total.bad() > 0 { Role::Bad } else { Role::Quiet };
         let trend = trend(&over_time(group, Tally::bad), TREND, role, canvas.theme.is_ascii());
         Row {
             mark,
             cells: ImpactColumn::cells(|column| match column {
                 ImpactColumn::DimensionValue => span(group.name.clone(), Role::Plain),
-                ImpactColumn::Ok => span(ok_percent(&now), ok_role(&now)),
+                ImpactColumn::Ok => span(ok_percent(&group.total), rate_role(group, &now)),
                 ImpactColumn::Previous => quiet(ok_percent(previous)),
                 ImpactColumn::P95 => {
-                    span(percentile(&now.took, 95), if slow { Role::Warn } else { Role::Plain })
+                    span(percentile(&group.total.took, 95), if slow { Role::Warn } else { Role::Plain })
                 }
                 ImpactColumn::P95Previous => quiet(percentile(&previous.took, 95)),
                 ImpactColumn::Tasks => span(a_minute(group, self.step), Role::Plain),

@@ -82,7 +82,8 @@ pub fn of_row(ctx: &Context, group: &Group, risk: GroupRisk, step: u32) -> NextS
     if lines.is_empty() && impact::is_unusual(group, risk, step) {
         let p95 = |tally: &Tally| percentile(&tally.took, 95);
         let (now, was) = (p95(&impact::lately(group, step)), p95(&group.previous));
-        let text = format!("slower than usual: p95 {now}, was {was}; {} charts it", key(Action::ViewMetrics));
+        let text =
+            format!("slower than usual lately: p95 {now}, was {was}; {} charts it", key(Action::ViewMetrics));
         lines.push((text, Role::Warn));
     }
     if lines.is_empty() {
