@@ -1,10 +1,13 @@
 //! Agents as rows of the fleet.
 
+use std::collections::BTreeSet;
+
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::replicas::GroupBy;
 use crate::domain::agent::{Agent, Health};
 use crate::domain::cause::Cause;
-use crate::domain::id::AgentKey;
+use crate::domain::id::{AgentId, AgentKey};
+use crate::domain::problem::{Problem, Severity};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -28,6 +31,8 @@ pub struct AgentRows {
     pub groups: Groups,
     /// How they did in the window.
     pub metrics: AgentMetrics,
+    /// Agents whose tasks failed in the window, or about which a problem is open; notices do not count.
+    pub troubled: BTreeSet<AgentId>,
 }
 
 struct FilterRow<'s>(&'s Agent);
@@ -85,13 +90,32 @@ pub(super) fn speaks(agent: &Agent) -> String {
 }
 
 /// True if an agent is listed and passes the filter.
-pub(super) fn passes(agent: &Agent, order: &Order) -> bool {
+pub(super) fn passes(agent: &Agent, order: &Order, troubled: &BTreeSet<AgentId>) -> bool {
     let here = agent.listed || agent.counts.live > 0;
-    let faulty = !matches!(agent.health, Health::Up) || agent.counts.doubtful > 0;
+    let faulty = !matches!(agent.health, Health::Up)
+        || agent.counts.doubtful > 0
+        || agent.breaker.position != BreakerState::Closed
+        || troubled.contains(&agent.id);
     here && (!order.faults || faulty) && order.filter.passes(&FilterRow(agent))
 }
 
 impl AgentRows {
+    /// Looks which agents have trouble that their rows do not tell; true if they are others than before.
+    pub fn look_for_trouble(&mut self, snapshot: &Snapshot) -> bool {
+        let has_failed = |key: AgentKey| {
+            let results = self.metrics.results(std::iter::once(key));
+            results.failed + results.refused + results.lost > 0
+        };
+        let failed = snapshot.agents.iter().filter(|(key, _)| has_failed(*key)).map(|(_, agent)| agent.id);
+        let hurts = |problem: &Problem| problem.muted.is_none() && problem.severity() > Severity::Info;
+        let open = snapshot.open_problems().filter(|(_, problem)| hurts(problem));
+        let open = open.filter_map(|(_, problem)| Some(snapshot.agents.get(problem.agent?)?.id));
+        let now: BTreeSet<AgentId> = failed.chain(open).collect();
+        let changed = now != self.troubled;
+        self.troubled = now;
+        changed
+    }
+
     fn sort_of_agent(&self, key: AgentKey, agent: &Agent, by: AgentColumn) -> SortKey {
         let counts = agent.counts;
         let results = || self.metrics.results(std::iter::once(key));
@@ -187,7 +211,7 @@ impl Rows for AgentRows {
             Key::Group(number) => self.groups.get(number).is_some_and(|group| self.groups.folds(group)),
             Key::Agent(key) => {
                 let there = self.groups.of(key).is_none_or(|(_, group)| self.groups.is_open(group));
-                there && snapshot.agents.get(key).is_some_and(|agent| passes(agent, order))
+                there && snapshot.agents.get(key).is_some_and(|agent| passes(agent, order, &self.troubled))
             }
         }
     }

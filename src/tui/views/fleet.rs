@@ -67,10 +67,10 @@ impl FleetView {
     /// Updates the groups before the rows.
     fn sync(&mut self, snapshot: &Snapshot) {
         let order = self.list.order();
-        let groups = &mut self.list.source.groups;
+        let AgentRows { groups, troubled, .. } = &mut self.list.source;
         groups.descending =
             AgentColumn::COLUMNS[AgentColumn::at(order.by).number()].highest_first != order.reversed;
-        groups.sync(snapshot, &order, |agent| passes(agent, &order), speaks);
+        groups.sync(snapshot, &order, |agent| passes(agent, &order, troubled), speaks);
     }
 
     /// True if the order depends on metrics, which change without an agent's row.
@@ -146,16 +146,20 @@ impl Screen for FleetView {
 
     fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let lines = self.lines(area);
-        self.sync(&ctx.snapshot);
-        let mut visible = self.list.refresh(&ctx.snapshot, lines);
+        let mut visible = false;
         if self.measured.refresh(ctx) {
             self.list.source.metrics = AgentMetrics::new(self.measured.all());
             visible = true;
             if self.is_sorted_by_results() {
                 self.list.rebuild();
-                self.list.refresh(&ctx.snapshot, lines);
             }
         }
+        if self.list.state.settings.faults && self.list.source.look_for_trouble(&ctx.snapshot) {
+            self.list.source.groups.rebuild();
+            self.list.rebuild();
+        }
+        self.sync(&ctx.snapshot);
+        visible |= self.list.refresh(&ctx.snapshot, lines);
         let agent = self.list.target().and_then(Key::agent);
         if self.work.source.agent != agent {
             self.work.source.agent = agent;

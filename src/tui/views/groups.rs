@@ -233,6 +233,11 @@ impl Groups {
         &self.by
     }
 
+    /// Which agents are shown has changed, although their rows have not.
+    pub fn rebuild(&mut self) {
+        self.built = None;
+    }
+
     /// Groups by something else from now on.
     pub fn set(&mut self, by: GroupBy) {
         *self = Self { by, next: self.next, ..Self::default() };

@@ -1,5 +1,6 @@
 //! Rows of lists and panes: where the cursor is seen, what is told as one row, and what stands behind a row.
 
+use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::fact::{Act, AgentFact, AttemptFact, Fact, FleetFact, JobFact};
 use quarterdeck::domain::job::task::{TaskState, Via};
 use quarterdeck::domain::problem::Kind;
@@ -11,7 +12,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::Console;
-use super::scene::{Scene, three_in_the_morning};
+use super::scene::{Scene, at, three_in_the_morning};
 
 /// The lines that are lit, without those of a card.
 fn lit(console: &mut Console) -> Vec<u16> {
@@ -197,4 +198,25 @@ fn a_key_means_the_row_that_was_seen() {
     console.publish();
     assert!(console.screen().contains("version 1 → 2"), "{}", console.screen());
     assert!(before.is_some() && agent(&console) == before, "{}", console.screen());
+}
+
+/// An agent that answers every call and fails its tasks has trouble, and so has one with an open problem.
+#[test]
+fn the_fleet_with_trouble_has_agents_that_fail_their_tasks() {
+    let mut console = Console::new(120, 40);
+    let failing =
+        console.model.context.snapshot.agents.iter().find(|(_, agent)| agent.name.raw() == "cashier-2");
+    let failing = failing.map(|(_, agent)| agent.id).unwrap();
+    let shown = |console: &mut Console| -> String {
+        console.screen().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    console.press("1 z");
+    assert!(shown(&mut console).contains("cashier-2 degraded"), "{}", console.screen());
+    let up = AgentFact::HealthChanged { health: Health::Up, cause: None, last_seen: at(253.0) };
+    console.scene.add_fact(253.0, Fact::Agent(failing, up));
+    console.wait(10.0);
+    console.publish();
+    let words = shown(&mut console);
+    assert!(words.contains("cashier-2 up"), "8 of its tasks failed in the window\n{}", console.screen());
+    assert!(!words.contains("cashier-1 up"), "{}", console.screen());
 }
