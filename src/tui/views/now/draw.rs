@@ -196,7 +196,8 @@ impl NowView {
                 let key = ctx.key(Action::Changes);
                 let count = self.lead.changes.len();
                 let (word, them) = if count == 1 { ("change", "it") } else { ("changes", "them") };
-                words = format!("{words} · {count} {word} in 2h, {key} shows {them}");
+                let window = ctx.window.word(&ctx.clocks);
+                words = format!("{words} · {count} {word} in {window}, {key} shows {them}");
             }
             canvas.rule(pane, pane.y, Edge::Middle, &[span(words, Role::Ok)], &[]);
             return;
@@ -238,15 +239,15 @@ impl NowView {
 
     fn draw_changes(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let words = if self.problem(ctx).is_some() {
-            format!("what changed before {}", ctx.clocks.second(self.lead.began, ctx.now))
+            format!("what changed in the 2h before {}", ctx.clocks.second(self.lead.began, ctx.now))
         } else {
-            "what changed lately".to_owned()
+            format!("what changed in {}", ctx.window.word(&ctx.clocks))
         };
         let title = [self.title(Pane::Changes, words)];
         canvas.rule(pane, pane.y, Edge::Middle, &title, &[]);
         let lines = usize::from(pane.height - 1);
         if self.lead.changes.is_empty() {
-            let text = "no known change in the two hours before";
+            let text = "no known change in that time";
             canvas.put(pane.x + 2, pane.y + 1, text, Role::Doubt, pane.width.saturating_sub(3));
         }
         let skip = (self.change + 1).saturating_sub(lines);

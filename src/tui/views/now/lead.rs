@@ -26,15 +26,20 @@ const LOOKED_AT: usize = 20_000;
 /// The maximum length of attribute values, in characters.
 const VALUE: usize = 60;
 
-/// Changes: first those before `began`, latest first, then those after it.
+/// Changes around a problem, or without one those of the window: first those before it, latest first, then those after.
 pub fn what_changed(
     ctx: &Context,
     facts: &[JournalEntry],
     problem: Option<&Problem>,
     groups: &[Group],
 ) -> Vec<Change> {
-    let began = problem.map_or(ctx.now, |problem| problem.since);
-    let mut all = changes(&ctx.snapshot, facts, began - BEFORE, ctx.now);
+    // Before a problem, a fixed time counts; without one, the window of all views.
+    let window = ctx.window.parts(ctx.now);
+    let (began, from, until) = match problem {
+        Some(problem) => (problem.since, problem.since - BEFORE, ctx.now),
+        None => (ctx.now, window.from.begins(), window.until.begins()),
+    };
+    let mut all = changes(&ctx.snapshot, facts, from, until);
     // The agent's own failure is the problem itself, not a change before it.
     all.retain(|change| {
         let itself = problem.is_some_and(|problem| problem.agent.is_some() && problem.agent == change.agent);
