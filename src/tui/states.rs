@@ -6,6 +6,7 @@ use crate::domain::job::message::OfferedAnswer;
 use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::problem::Severity;
+use crate::domain::time::At;
 use crate::tui::theme::{Glyphs, Role};
 
 /// How a state is shown.
@@ -33,6 +34,16 @@ pub fn agent(agent: &Agent, glyphs: &'static Glyphs) -> Label {
         }
         Some(out) => Label { word: format!("{}, {}", label.word, out.word()), ..label },
         None => label,
+    }
+}
+
+/// Since when an agent is as its label says.
+pub fn agent_since(agent: &Agent) -> At {
+    match &agent.service {
+        Some(out) if matches!(agent.health, Health::Up) => {
+            out.drain.and_then(|drain| drain.empty_since).unwrap_or(out.since)
+        }
+        _ => agent.since,
     }
 }
 

@@ -429,6 +429,7 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         shift: Some(Arc::new(shift())),
         health: Health::Unknown,
         since: At::ZERO,
+        before_stale: Some((Health::Up, At::from_micros(3))),
         cause: None,
         last_seen: At::ZERO,
         outages: Arc::default(),

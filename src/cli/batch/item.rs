@@ -304,7 +304,8 @@ impl Sender<'_> {
         } else {
             Outcome::Words(outcome::words(attempt))
         };
-        let took = attempt.ended().filter(|_| state.is_end()).map(|end| end.since(attempt.created));
+        let is_known = state.is_end() && attempt.ended_unseen().is_none();
+        let took = attempt.ended().filter(|_| is_known).map(|end| end.since(attempt.created));
         let agent = snapshot.agents.get(attempt.agent).map(|agent| agent.name.clone()).or(row.agent);
         let counted = Counted { state, earlier: self.tracker.is_earlier(attempt), retries, took };
         self.ended(place, Row { agent, result, ..row }, counted)

@@ -196,8 +196,10 @@ pub struct Agent {
     pub stream_refused: Option<Arc<Cause>>,
     /// The health.
     pub health: Health,
-    /// The time of the last change of health.
+    /// The time of the last change of health. A time in which nobody looked, and after which it is as before, is none.
     pub since: At,
+    /// Its health before it became stale and since when; `None` while it is not stale.
+    pub before_stale: Option<(Health, At)>,
     /// The reason for its health; `None` if there is none.
     pub cause: Option<Arc<Cause>>,
     /// The last activity before it went down; `At::ZERO` if there was none.

@@ -71,7 +71,11 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
         }
         AgentFact::HealthChanged { health, cause, last_seen } => edit(state, id, seq, |agent| {
             if agent.health != *health {
-                agent.since = at;
+                let before = agent.before_stale.take();
+                if *health == Health::Stale {
+                    agent.before_stale = Some((agent.health, agent.since));
+                }
+                agent.since = before.filter(|(was, _)| was == health).map_or(at, |(_, since)| since);
             }
             agent.note_outage(at, *health, cause.as_ref(), *last_seen);
             agent.health = *health;
@@ -174,6 +178,7 @@ fn insert(
         stream_refused: None,
         health: Health::Unknown,
         since: entry.at,
+        before_stale: None,
         cause: None,
         last_seen: At::ZERO,
         outages: Arc::default(),

@@ -361,6 +361,7 @@ fn new_task(
         cascades: false,
         last_activity: at,
         gap_since: None,
+        ended_after: None,
         note: None,
         offers: None,
         artifacts: 0,
@@ -411,6 +412,7 @@ fn edit_task(state: &mut State, job: JobKey, id: AttemptId, change: impl FnOnce(
 }
 
 fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<PeerTime>) {
+    let last_sign = task.last_activity;
     if task.state != *seen {
         task.state_since = at;
         task.note = None;
@@ -423,7 +425,7 @@ fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<Pee
     task.first_peer_time = task.first_peer_time.or(peer_time);
     task.last_activity = at;
     if task.state.is_terminal() {
-        task.gap_since = None;
+        task.ended_after = task.gap_since.take().map(|gap| gap.min(last_sign));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::decide::turn::Turn;
 use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AgentKey, AttemptKey};
 use crate::domain::job::task::{TaskState, Verdict, Via};
-use crate::domain::job::{Attempt, Phase};
+use crate::domain::job::{self, Attempt, Phase};
 use crate::domain::metrics::{Minute, Series, Tally};
 use crate::domain::time::At;
 
@@ -52,17 +52,21 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
         AttemptFact::StateSeen { state, peer_time, .. } => {
             question_over(turn, key, state);
             let Some(known) = turn.state().attempt(key) else { return };
-            if known.task.as_ref().is_none_or(crate::domain::job::Task::is_over) {
-                return;
-            }
+            let Some(task) = known.task.as_ref().filter(|task| !task.is_over()) else { return };
             let (ours, created, at) = (known.message_id.is_some(), known.created, turn.at);
+            // Of an end that nobody saw, only the agent may know the time.
+            let until = match task.gap_since {
+                Some(gap) => job::by_agent_within(*peer_time, gap.min(task.last_activity), at),
+                None => Some(at),
+            };
             // For tasks sent by others, the agent's own clock knows both ends better than we do.
             let by_agent =
                 turn.watch(key).peer_began.zip(*peer_time).filter(|_| !ours).and_then(|(from, to)| {
                     u64::try_from(to.micros().saturating_sub(from.micros())).ok().map(Duration::from_micros)
                 });
-            let took = by_agent.unwrap_or(at.since(created)).saturating_sub(turn.watch(key).questions);
-            ended(turn, key, state, Some(took));
+            let questions = turn.watch(key).questions;
+            let took = by_agent.or_else(|| Some(until?.since(created)));
+            ended(turn, key, state, took.map(|took| took.saturating_sub(questions)));
         }
         AttemptFact::VerdictChanged { verdict: Some(Verdict::Lost), .. } => {
             let known = turn.state().attempt(key).and_then(|known| known.task.as_ref());

@@ -36,6 +36,7 @@ const LAST: usize = 8;
 /// another task.
 pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: Via) {
     let snapshot = matches!(event, StreamEvent::Task(_));
+    let mut news = true;
     match event {
         StreamEvent::Task(report) => {
             let known = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref());
@@ -51,9 +52,7 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
                         format!("the whole of task {other} in the stream of task {ours}").into(),
                     );
                 }
-                None => {
-                    self::report(turn, key, *report, via, turn.at);
-                }
+                None => news = self::report(turn, key, *report, via, turn.at),
             }
         }
         StreamEvent::Message(message) => {
@@ -95,7 +94,7 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
             );
         }
     }
-    watch::event_seen(turn, key, snapshot);
+    watch::event_seen(turn, key, snapshot, news);
 }
 
 /// A task id as it appears in a message to the user.
@@ -107,12 +106,18 @@ fn name_of(task: &TaskId) -> String {
 fn repeats(turn: &mut Turn, key: AttemptKey, status: &Status) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let (same_state, over) = (task.state == status.state, task.is_over());
+    // After a start only the last words are known.
+    let said = status.message.as_ref().map(|message| message.headline(200));
+    let loops_on = task.verdict == Some(Verdict::Looping) && said.is_some() && said == task.note;
     let texts = status.message.iter().flat_map(|message| &message.parts).filter_map(Part::as_text);
     let hash = texts.fold(None, |all: Option<u64>, text| {
         Some(all.unwrap_or_default().rotate_left(7) ^ text_hash(text.raw()))
     });
     match hash {
         None if same_state => {}
+        hash if same_state && loops_on && turn.watch(key).status_repeats.0.is_none() => {
+            turn.watch(key).status_repeats.0 = hash;
+        }
         hash if !same_state || turn.watch(key).status_repeats.0 != hash => something_new(turn, key, hash),
         _ => {
             let most = turn.rules.problems.loops;

@@ -252,7 +252,7 @@ pub(super) fn completed(turn: &Turn, job: &Job) -> Option<AttemptKey> {
         Some(task) => task.state == TaskState::Completed,
         None => row.phase == Phase::Answered,
     });
-    completed.min_by_key(|(_, row)| (row.since().at, row.number)).map(|(key, _)| key)
+    completed.min_by_key(|(_, row)| (row.learnt(), row.number)).map(|(key, _)| key)
 }
 
 /// Another attempt of the job has won: this one is stopped, whatever it is at.

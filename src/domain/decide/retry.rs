@@ -118,7 +118,7 @@ impl Ended {
             return None;
         }
         let rows = || job.round().iter().filter_map(|key| Some((*key, turn.state().attempt(*key)?)));
-        let (last, row) = rows().max_by_key(|(_, row)| (row.since().at, row.number))?;
+        let (last, row) = rows().max_by_key(|(_, row)| (row.learnt(), row.number))?;
         let ends: Vec<End> = rows().filter_map(|(_, row)| End::of(row)).collect();
         // What an operator ended last is not tried again; otherwise the one that allows least decides.
         let end = match End::of(row)? {

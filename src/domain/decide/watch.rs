@@ -50,8 +50,9 @@ fn task<'t>(turn: &'t Turn<'_>, key: AttemptKey) -> Option<&'t Task> {
     turn.state().attempt(key)?.task.as_ref()
 }
 
-/// An event of a task arrived on its stream. A snapshot alone does not show that the stream is alive.
-pub(super) fn event_seen(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
+/// An event of a task arrived on its stream. A snapshot alone does not show that the stream is alive, and one without
+/// news does not show that the task is.
+pub(super) fn event_seen(turn: &mut Turn, key: AttemptKey, snapshot: bool, news: bool) {
     let at = turn.at;
     let Some(now) = task(turn, key) else { return };
     let (over, verdict, gap) = (now.is_over(), now.verdict, now.gap_since.is_some());
@@ -72,7 +73,13 @@ pub(super) fn event_seen(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     if agreed {
         cancel::still_talking(turn, key);
     }
-    if verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict.is_of_absence()) {
+    let is_refuted = |verdict: Verdict| match verdict {
+        // A new stream is open.
+        Verdict::Stalled | Verdict::Unheard => true,
+        verdict if verdict.is_of_silence() => news,
+        verdict => verdict.is_of_absence(),
+    };
+    if verdict.is_some_and(is_refuted) {
         doubt(turn, key, None);
     }
     if gap && !over {
@@ -140,7 +147,7 @@ fn subscribed(turn: &mut Turn, key: AttemptKey, event: StreamEvent) {
             observe::report(turn, key, *report, Via::Subscribe, turn.at);
             let changed = turn.out.facts.len() > facts;
             close_gap(turn, key, Via::Subscribe, changed);
-            event_seen(turn, key, true);
+            event_seen(turn, key, true, changed);
         }
         event => observe::event(turn, key, event, Via::Subscribe),
     }
@@ -536,6 +543,10 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
         let due = at + limit.saturating_sub(quiet);
         return turn.set_timer(Timer::Quiet(key), due);
     }
+    // After a start the usual pause is not known for a while.
+    let before = task(turn, key).and_then(|task| task.verdict);
+    let verdict =
+        if verdict == Verdict::Silent && before == Some(Verdict::Stuck) { Verdict::Stuck } else { verdict };
     doubt(turn, key, Some(verdict));
     turn.set_timer(Timer::Quiet(key), at + silent_after);
     // A read may show a change that the stream does not report.
@@ -552,11 +563,15 @@ pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Opt
         }
         let (gap, interrupted) = (now.gap_since.is_some(), now.state.is_interrupted());
         let asked = now.verdict == Some(Verdict::Unreachable);
+        // Nobody looked for a moment: what it was doubted for goes on until it says something new.
+        let doubted =
+            now.verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict == Verdict::Looping);
+        let stays = cause.is_none() && doubted;
         if !gap && !interrupted {
             let cause = cause.clone();
             turn.attempt_fact(key, AttemptFact::GapOpened { since, cause });
         }
-        if !asked {
+        if !asked && !stays {
             doubt(turn, key, Some(Verdict::Stale));
         }
         retry::agent_away(turn, key);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::agent::Health;
 use crate::domain::decide::testing::{Conduct, Event, Fleet, every};
 use crate::domain::input::Rules;
 use crate::domain::job::task::TaskState::{self, Completed, Failed};
@@ -194,3 +195,66 @@ fn a_task_takes_as_long_as_its_agent_works() {
         assert_eq!(fleet.took(), Duration::from_millis(took), "{name}");
     }
 }
+/// What came of a task over a time in which no engine ran: its latency, and the time from its begin to its end as shown.
+#[test]
+fn a_task_that_ended_unseen_has_the_time_of_its_agent_or_none() {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap();
+    let silently = Event::EndsSilently(0, Completed);
+    let unseen = |at| Event::EndsUnseen(0, Completed, at);
+    for (name, end, took, shown) in [
+        ("its agent says when", unseen(15_000), 15_000, Some(15_000)),
+        ("its agent does not", silently, 0, None),
+        ("its agent gives a time before the last sign", unseen(3000), 0, None),
+        ("its agent gives a time that is to come", unseen(900_000), 0, None),
+    ] {
+        let mut fleet = fleet();
+        // The stream has not brought its end by then.
+        fleet.play(&task(&[says(9000, "half"), (10_000, end)]), 10_000);
+        fleet.restart_after(60_000, Rules::default());
+        let attempt = fleet.newest(0);
+        assert_eq!(attempt.task.as_ref().map(|task| &task.state), Some(&Completed), "{name}");
+        let ended = attempt.ended().filter(|_| attempt.ended_unseen().is_none());
+        assert_eq!(ended.map(|end| millis(end.since(attempt.began()))), shown, "{name}");
+        assert_eq!(millis(fleet.took()), took, "{name}");
+    }
+}
+
+/// A problem is told once, however often the engine is restarted while it lasts.
+#[test]
+fn a_restart_neither_ends_a_problem_nor_begins_it_anew() {
+    let loops = [task(&[]), every(100, 100, 20, &Event::Says(0, "searching"))].concat();
+    for (name, script, goes_on, kind, words) in [
+        ("silent", task(&[]), None, TaskSilent, "at last"),
+        ("looping", loops, Some("searching"), TaskLooping, "found"),
+    ] {
+        let mut fleet = fleet();
+        fleet.play(&script, 2000);
+        for until in [40_000, 60_000, 80_000, 100_000] {
+            let then = goes_on.map(|words| every(until - 15_000, 5000, 3, &Event::Says(0, words)));
+            fleet.play(&then.unwrap_or_default(), until);
+            assert_eq!((fleet.problems(), fleet.problem_numbers()), (vec![kind], vec![1]), "{name} {until}");
+            fleet.restart_after(1000, Rules::default());
+            assert_eq!((fleet.problems(), fleet.problem_numbers()), (vec![kind], vec![1]), "{name} {until}");
+        }
+        fleet.play(&[says(110_000, words)], 110_000);
+        assert_eq!(fleet.problems(), [], "{name}");
+    }
+}
+
+/// An agent is up since it came up, whatever nobody saw in between.
+#[test]
+fn a_restart_is_no_change_of_health() {
+    let mut fleet = fleet();
+    let up = fleet.agent(0).since;
+    fleet.play(&[], 40_000);
+    for _ in 0..2 {
+        fleet.restart_after(5000, Rules::default());
+        assert_eq!((fleet.agent(0).health, fleet.agent(0).since), (Health::Up, up));
+    }
+    let refuses = [(100_000, Event::Conduct(0, Conduct::Refuses)), (100_000, Event::Probe(0))];
+    fleet.play(&refuses, 120_000);
+    let down = fleet.agent(0).since;
+    fleet.restart_after(5000, Rules::default());
+    assert_eq!((fleet.agent(0).health, fleet.agent(0).since), (Health::Down, down));
+}
+

@@ -182,7 +182,7 @@ pub struct Task {
     pub context: Option<ContextId>,
     /// The state that counts; a terminal one sticks.
     pub state: TaskState,
-    /// When we learnt of it.
+    /// When we learnt of it; of a lost task, when its agent was found to have lost it.
     pub state_since: At,
     /// The agent's clock for it.
     pub peer_time: Option<PeerTime>,
@@ -204,6 +204,8 @@ pub struct Task {
     pub last_activity: At,
     /// The start of a gap without updates; `None` outside a gap.
     pub gap_since: Option<At>,
+    /// If nobody saw it end: its last sign before that.
+    pub ended_after: Option<At>,
     /// The agent's last words.
     pub note: Option<Untrusted>,
     /// The answers that they offer.
@@ -281,20 +283,46 @@ pub struct Since {
     pub found: bool,
 }
 
+/// When something happened that nobody saw.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unseen {
+    /// When it had not happened yet.
+    pub after: At,
+    /// When it was found to have happened.
+    pub before: At,
+}
+
 /// Agents that claim a time before A2A existed have a wrong clock.
 const FIRST_A2A: At = At::from_micros(1_735_689_600_000_000);
 
 /// A time by an agent's clock, if it can be one.
-fn by_agent(time: Option<PeerTime>) -> Option<At> {
+pub fn by_agent(time: Option<PeerTime>) -> Option<At> {
     time.map(|time| At::from_micros(time.micros())).filter(|at| *at >= FIRST_A2A)
+}
+
+/// A time by an agent's clock of something that happened between two points in time, if it can be one.
+pub fn by_agent_within(time: Option<PeerTime>, after: At, before: At) -> Option<At> {
+    by_agent(time).filter(|at| *at >= after && *at <= before)
 }
 
 impl Attempt {
     /// Since when its state holds, for display. A task that somebody else sent may have been in its state before it was
     /// found: then the agent's own time counts, where there is one.
     pub fn since(&self) -> Since {
-        let Some(task) = &self.task else { return Since { at: self.phase_since, found: false } };
+        let by_phase = Since { at: self.phase_since, found: false };
+        let Some(task) = &self.task else { return by_phase };
+        if self.phase == Phase::PresumedLost && !task.is_over() {
+            return by_phase;
+        }
         let known = Since { at: task.state_since, found: false };
+        // The agent's time is that of the state before it lost the task.
+        if task.verdict == Some(Verdict::Lost) {
+            return known;
+        }
+        if let Some(after) = task.ended_after {
+            let by_agent = by_agent_within(task.peer_time, after, known.at);
+            return Since { at: by_agent.unwrap_or(known.at), found: by_agent.is_none() };
+        }
         if self.message_id.is_some() {
             return known;
         }
@@ -302,6 +330,11 @@ impl Attempt {
             Some(at) => Since { at: at.min(known.at), found: false },
             None => Since { found: task.state_since == self.created, ..known },
         }
+    }
+
+    /// When we learnt of its state, by our own clock: for decisions.
+    pub fn learnt(&self) -> At {
+        self.task.as_ref().map_or(self.phase_since, |task| task.state_since)
     }
 
     /// When the work began, as far as is known, for display: a task that somebody else sent was there at the first time
@@ -315,6 +348,13 @@ impl Attempt {
     /// When it ended; `None` while it goes on.
     pub fn ended(&self) -> Option<At> {
         (!self.is_live()).then(|| self.since().at)
+    }
+
+    /// Between when it ended, if nobody saw it and its agent does not say when.
+    pub fn ended_unseen(&self) -> Option<Unseen> {
+        let task = self.task.as_ref()?;
+        let (after, before) = (task.ended_after?, task.state_since);
+        self.since().found.then_some(Unseen { after, before })
     }
 
     /// True if it has neither ended nor been lost or abandoned.

@@ -17,7 +17,7 @@ use crate::protocol::json::{Members, Object};
 
 record! {
     Task {
-        id, context, state, state_since, peer_time, first_peer_time, says, verdict, usual, cancel, ignored, cascades, last_activity as "last_sign", gap_since,
+        id, context, state, state_since, peer_time, first_peer_time, says, verdict, usual, cancel, ignored, cascades, last_activity as "last_sign", gap_since, ended_after,
         note, offers, artifacts, bytes, settled,
     }
     Answer { message, phase, cause }
@@ -57,6 +57,10 @@ impl Record for Agent {
         }
         add(&mut members, "health", &self.health);
         add(&mut members, "since", &self.since);
+        if let Some((health, since)) = self.before_stale {
+            add(&mut members, "stale_from", &health);
+            add(&mut members, "stale_from_since", &since);
+        }
         add(&mut members, "cause", &self.cause);
         add(&mut members, "last_seen", &self.last_seen);
         if !self.outages.is_empty() {
@@ -105,6 +109,8 @@ impl Record for Agent {
             stream_refused: member(&object, "stream_refused")?,
             health: member(&object, "health")?,
             since: member(&object, "since")?,
+            before_stale: member::<Option<_>>(&object, "stale_from")?
+                .zip(member::<Option<_>>(&object, "stale_from_since")?),
             cause: member(&object, "cause")?,
             last_seen: member(&object, "last_seen")?,
             outages: member::<Option<Vec<Outage>>>(&object, "outages")?.unwrap_or_default().into(),
@@ -275,14 +281,14 @@ impl Record for ProblemRow {
         add(&mut members, "text", text);
         add(&mut members, "next", next);
         add(&mut members, "since", since);
+        if *eased {
+            add(&mut members, "eased", eased);
+        }
         add(&mut members, "cleared", cleared);
         add(&mut members, "taken", taken);
         add(&mut members, "muted", muted);
         if !due.is_empty() {
             add(&mut members, "due", due);
-        }
-        if *eased {
-            add(&mut members, "eased", eased);
         }
         members.end();
     }
@@ -302,12 +308,12 @@ impl Record for ProblemRow {
             text: member(&object, "text")?,
             next: member(&object, "next")?,
             since: member(&object, "since")?,
+            eased: member(&object, "eased")?,
             cleared: member(&object, "cleared")?,
             taken: member(&object, "taken")?,
             muted: member(&object, "muted")?,
             due: member(&object, "due")?,
         };
         Some(Self { problem, agent, source })
-            eased: member(&object, "eased")?,
     }
 }

@@ -28,7 +28,8 @@ pub fn state_line(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent) -> Vec<Span
     let label = states::agent(agent, ctx.glyphs());
     let mut line = vec![span(format!("{} {}", label.mark, label.word), label.role)];
     if agent.since > At::ZERO && agent.health != Health::Unknown {
-        line.push(span(format!(" since {}", canvas.since(agent.since)), Role::Plain));
+        let since = canvas.since(states::agent_since(agent));
+        line.push(span(format!(" since {since}"), Role::Plain));
     }
     line
 }
@@ -218,7 +219,8 @@ pub fn group(canvas: &Canvas<'_>, ctx: &Context, group: &Group, width: usize, he
         } else if let Some(cause) = &agent.cause {
             line.push(span(cause.to_string(), Role::Plain));
         } else {
-            line.push(span(format!("since {}", canvas.since(agent.since)), Role::Quiet));
+            let since = canvas.since(states::agent_since(agent));
+            line.push(span(format!("since {since}"), Role::Quiet));
         }
         lines.push(labelled(if at == 0 { "agents" } else { "" }, line));
         if let (true, Some(cause)) = (agent.breaker.position != BreakerState::Closed, &agent.breaker.cause) {

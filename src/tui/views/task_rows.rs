@@ -315,6 +315,10 @@ pub fn explain(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, width: usi
 fn since(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> String {
     let since = attempt.since();
     let (at, age) = (ctx.clocks.second(since.at, ctx.now), canvas.age(since.at));
+    if let Some(unseen) = attempt.ended_unseen() {
+        let [after, before] = [unseen.after, unseen.before].map(|at| ctx.clocks.second(at, ctx.now));
+        return format!("between {after} and {before}, when nobody watched");
+    }
     if since.found {
         return format!("when it was found, {age} ago");
     }

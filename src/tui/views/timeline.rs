@@ -149,8 +149,11 @@ fn part_in_race(job: &Job, attempt: &Attempt) -> Option<String> {
     }
 }
 
-/// How long an attempt took; `None` before its end, or if it had ended when it was found.
+/// How long an attempt took; `None` before its end, if it had ended when it was found, or if nobody knows when it did.
 pub fn took(attempt: &Attempt) -> Option<String> {
+    if attempt.ended_unseen().is_some() {
+        return None;
+    }
     let end = attempt.ended().filter(|end| *end > attempt.began())?;
     Some(precise(end.since(attempt.began())))
 }

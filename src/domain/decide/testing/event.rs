@@ -79,6 +79,8 @@ pub(in crate::domain) enum Event {
     EndsOldestAs(usize, TaskState),
     /// The newest task ends without an event on its stream.
     EndsSilently(usize, TaskState),
+    /// The newest task has ended without an event at this millisecond of the script, as `GetTask` then says.
+    EndsUnseen(usize, TaskState, u64),
     /// The stream of the newest task is cut.
     Cut(usize),
     /// An operator follows a task of this id at an agent.

@@ -29,7 +29,7 @@ use crate::domain::job::{Attempt, Job, Phase};
 use crate::domain::metrics::Minute;
 use crate::domain::problem::{Kind, Problem, Severity};
 use crate::domain::route::explanation::Explanation;
-use crate::domain::state::{Rows, State};
+use crate::domain::state::{ProblemRow, Rows, State};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
@@ -65,6 +65,8 @@ pub(in crate::domain) struct Fleet {
     tasks: u32,
     /// The states that `GetTask` reports for tasks that no longer work.
     states: BTreeMap<String, TaskState>,
+    /// The times that it reports for them.
+    times: BTreeMap<String, PeerTime>,
     /// Every call since the fleet was up: when, of which agent, and its name.
     calls: Vec<(u64, usize, &'static str)>,
     /// The texts of refusals, oldest first.
@@ -91,6 +93,7 @@ impl Fleet {
             agents: specs.iter().map(|_| Scripted::new(Conduct::Works)).collect(),
             tasks: 0,
             states: BTreeMap::new(),
+            times: BTreeMap::new(),
             calls: Vec::new(),
             refusals: Vec::new(),
             journal: Vec::new(),
@@ -127,6 +130,11 @@ impl Fleet {
 
     /// The process ends, and another one goes on with the rows of its store.
     pub(in crate::domain::decide) fn restart(&mut self, rules: Rules) {
+        self.restart_after(0, rules);
+    }
+
+    /// The same, so many milliseconds later.
+    pub(in crate::domain::decide) fn restart_after(&mut self, pause: u64, rules: Rules) {
         let state = self.core.state();
         let agent = |attempt: &Attempt| state.agent(attempt.agent).expect("a known agent").id;
         let attempts = |job: &Job| {
@@ -137,6 +145,8 @@ impl Fleet {
             fleet_seq: state.fleet_seq(),
             agents: state.agents().iter().map(|(_, agent)| agent.clone()).collect(),
             jobs: state.jobs().iter().map(|(_, job)| (job.clone(), attempts(job))).collect(),
+            last_problem: state.problems().iter().map(|(_, problem)| problem.number).max().unwrap_or(0),
+            problems: state.problems().iter().map(|(_, problem)| problem_row(state, problem)).collect(),
             ..Rows::default()
         };
         self.core = Core::new(State::restore(rows, 7), rules, 8);
@@ -144,7 +154,9 @@ impl Fleet {
             agent.streams.clear();
         }
         let mut out = Out::default();
-        self.core.resume(self.now, Some(self.now), &mut out);
+        let watched_until = self.now;
+        self.now = self.now + Duration::from_millis(pause);
+        self.core.resume(self.now, Some(watched_until), &mut out);
         let specs = self.core.state().agents().iter().map(|(_, agent)| (*agent.spec).clone()).collect();
         self.feed(Input::Configured(specs));
         self.pass_until(self.now + Duration::from_secs(1));
@@ -261,6 +273,12 @@ impl Fleet {
             }
             Event::EndsSilently(agent, state) => {
                 self.states.insert(task_id(self.agents[agent].task), state);
+            }
+            Event::EndsUnseen(agent, state, millis) => {
+                let task = task_id(self.agents[agent].task);
+                let at = self.start + Duration::from_millis(millis);
+                self.times.insert(task.clone(), PeerTime::from_micros(at.micros()));
+                self.states.insert(task, state);
             }
             Event::Cut(agent) => {
                 let (call, _, stream) = self.agents[agent].streams.pop().expect("an open stream");
@@ -474,7 +492,7 @@ impl Fleet {
 
     fn report(&self, id: &str) -> TaskReport {
         let state = self.states.get(id).cloned().unwrap_or(TaskState::Working);
-        TaskReport::new(id, Status::new(state))
+        TaskReport::new(id, Status { timestamp: self.times.get(id).copied(), ..Status::new(state) })
     }
 
     /// The row of an agent.
@@ -502,6 +520,18 @@ impl Fleet {
         kinds
     }
 
+    /// How bad the open problem of a kind is; `None` without one.
+    pub(in crate::domain) fn severity_of(&self, kind: Kind) -> Option<Severity> {
+        let mut open = self.core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
+        open.find(|(_, problem)| problem.kind == kind).map(|(_, problem)| problem.severity())
+    }
+
+    /// The numbers of the open problems.
+    pub(in crate::domain) fn problem_numbers(&self) -> Vec<u32> {
+        let open = self.core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
+        open.map(|(_, problem)| problem.number).collect()
+    }
+
     /// The agents with an open problem of this kind, in their order, and its text.
     pub(in crate::domain) fn texts_of(&self, kind: Kind) -> Vec<(usize, String)> {
         let open = self.core.state().problems().iter();
@@ -520,18 +550,6 @@ impl Fleet {
             let won = state.job_of(attempt).and_then(Job::winner) == Some(*key);
             let how = match &attempt.task {
                 Some(task) if attempt.phase != Phase::PresumedLost => task.state.word(),
-    /// How bad the open problem of a kind is; `None` without one.
-    pub(in crate::domain) fn severity_of(&self, kind: Kind) -> Option<Severity> {
-        let mut open = self.core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
-        open.find(|(_, problem)| problem.kind == kind).map(|(_, problem)| problem.severity())
-    }
-
-    /// The numbers of the open problems.
-    pub(in crate::domain) fn problem_numbers(&self) -> Vec<u32> {
-        let open = self.core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
-        open.map(|(_, problem)| problem.number).collect()
-    }
-
                 _ => attempt.phase.as_str().to_owned(),
             };
             format!("{} {how}{}", attempt.agent.0, if won { ", won" } else { "" })
@@ -589,6 +607,11 @@ impl Fleet {
     pub(in crate::domain) fn last_refusal(&self) -> &str {
         self.refusals.last().map_or("", String::as_str)
     }
+}
+
+fn problem_row(state: &State, problem: &Problem) -> ProblemRow {
+    let agent = problem.subject.agent().and_then(|key| state.agent(key)).map(|agent| agent.id);
+    ProblemRow { problem: problem.clone(), agent, source: None }
 }
 
 /// An agent as the configuration names it.
