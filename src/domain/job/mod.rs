@@ -87,6 +87,15 @@ impl Job {
         let live = || self.round().iter().rev().find(is_live).copied();
         self.winner().or_else(|| self.race().and_then(|_| live())).or_else(|| self.attempts.last().copied())
     }
+
+    /// When it began, and when it ended; `None` while it goes on. This is the time that its caller waited: the attempts
+    /// before the last one and the pauses between them count.
+    pub fn span<'r>(&self, row: impl Fn(AttemptKey) -> Option<&'r Attempt> + Copy) -> (At, Option<At>) {
+        let attempts = self.attempts.iter().filter_map(|key| row(*key));
+        let began = attempts.map(Attempt::began).fold(self.created, At::min);
+        let ended = self.current(row).and_then(row).and_then(Attempt::ended);
+        (began, ended.filter(|_| self.phase != JobPhase::Queued))
+    }
 }
 
 /// How a job came to us.

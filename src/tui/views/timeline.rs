@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AttemptId, AttemptKey, JobKey};
 use crate::domain::job::detail::Line;
-use crate::domain::job::{Attempt, Job};
+use crate::domain::job::{self, Attempt, Job};
 use crate::domain::time::At;
 use crate::tui::context::Context;
 use crate::tui::followed_job::FollowedJob;
@@ -41,21 +41,26 @@ pub fn lines(
 ) -> Vec<TimelineLine> {
     let glyphs = ctx.glyphs();
     let mut lines: Vec<TimelineLine> = Vec::new();
-    let mut handed_on: Vec<(At, JobKey)> =
-        children.iter().filter_map(|key| Some((ctx.snapshot.jobs.get(*key)?.created, *key))).collect();
+    let began = |key: &JobKey| {
+        let child = ctx.snapshot.jobs.get(*key)?;
+        Some((child.span(|attempt| ctx.snapshot.attempts.get(attempt)).0, *key))
+    };
+    let mut handed_on: Vec<(At, JobKey)> = children.iter().filter_map(began).collect();
     handed_on.sort_unstable();
     let mut handed_on = handed_on.into_iter().peekable();
     let mut current: Option<AttemptId> = None;
     for line in &followed.detail.timeline {
+        let of = line.fact.of_attempt().map(|(attempt, _)| attempt);
+        let row = of.and_then(|of| find(ctx, job, of));
+        let at = happened(line, row);
         while let Some((at, child)) = handed_on.next_if(|(at, _)| *at <= line.at) {
             if current.is_none_or(|of| !folded.contains(&of)) {
                 push_child(ctx, &mut lines, at, child);
             }
         }
-        let of = line.fact.of_attempt().map(|(attempt, _)| attempt);
         if let Some((attempt, AttemptFact::Planned { .. })) = line.fact.of_attempt() {
             current = Some(attempt);
-            lines.push(head(canvas, ctx, job, attempt, line.at, folded.contains(&attempt)));
+            lines.push(head(canvas, ctx, job, attempt, at, folded.contains(&attempt)));
             continue;
         }
         if of.is_some_and(|of| folded.contains(&of)) {
@@ -66,9 +71,13 @@ pub fn lines(
         if let Some(other) = of.filter(|_| of != current).and_then(|of| find(ctx, job, of)) {
             words.insert(0, span(format!("attempt {}: ", other.number), Role::Quiet));
         }
+        if let Some(unseen) = row.and_then(Attempt::ended_unseen).filter(|_| is_end(line)) {
+            let after = ctx.clocks.second(unseen.after, ctx.now);
+            words.push(span(format!("  after {after}, nobody saw when"), Role::Doubt));
+        }
         lines.push(TimelineLine {
             frame: if of.is_some() { glyphs.inside } else { "" },
-            at: Some(line.at),
+            at: Some(at),
             words,
             begins: None,
             leads: None,
@@ -79,6 +88,8 @@ pub fn lines(
             push_child(ctx, &mut lines, at, child);
         }
     }
+    // What was learnt later than it happened stands where it happened.
+    lines.sort_by_key(|line| line.at);
     close(canvas, ctx, job, &mut lines, folded);
     if followed.detail.timeline_cut > 0 {
         let text = format!(
@@ -98,6 +109,29 @@ pub fn lines(
         );
     }
     lines
+}
+
+/// When the event of a line happened: what was learnt afterwards has the time that its agent gives, if it gives one.
+pub fn happened(line: &Line, attempt: Option<&Attempt>) -> At {
+    let (Some(attempt), Some((_, fact))) = (attempt, line.fact.of_attempt()) else { return line.at };
+    let by_agent = match fact {
+        AttemptFact::Planned { .. } => Some(attempt.began()),
+        AttemptFact::GapOpened { since, .. } => Some(*since),
+        AttemptFact::TaskSeen { peer_time, .. } | AttemptFact::StateSeen { peer_time, .. }
+            if attempt.message_id.is_none() =>
+        {
+            job::by_agent(*peer_time)
+        }
+        AttemptFact::StateSeen { .. } if is_end(line) => attempt.ended(),
+        _ => None,
+    };
+    by_agent.map_or(line.at, |at| at.min(line.at))
+}
+
+/// True if the task ended with this line.
+fn is_end(line: &Line) -> bool {
+    let fact = line.fact.of_attempt().map(|(_, fact)| fact);
+    matches!(fact, Some(AttemptFact::StateSeen { state, .. }) if state.is_terminal())
 }
 
 fn words(line: &Line, glyphs: &'static crate::tui::theme::Glyphs) -> Option<Vec<Span>> {
