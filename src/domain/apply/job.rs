@@ -12,7 +12,7 @@ use crate::domain::job::message::{Fingerprint, Message};
 use crate::domain::job::plan::{
     JobPhase, NextAgent, NextRacer, Plan, Race, Racer, SpentBudget, WaitReason, Waiting,
 };
-use crate::domain::job::task::{CancelMark, TaskState};
+use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use crate::domain::route::Target;
 use crate::domain::route::shift::{Shifted, Went};
@@ -262,7 +262,12 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
         }
         AttemptFact::GapClosed { .. } => edit_task(state, job, id, |task| task.gap_since = None),
         AttemptFact::VerdictChanged { verdict, usual } => {
-            edit_task(state, job, id, |task| (task.verdict, task.usual) = (*verdict, usual.map(Box::new)));
+            edit_task(state, job, id, |task| {
+                if *verdict == Some(Verdict::Lost) && !task.is_over() {
+                    task.state_since = at;
+                }
+                (task.verdict, task.usual) = (*verdict, usual.map(Box::new));
+            });
         }
         AttemptFact::CancelMoved { mark, cause: _, late: _ } => edit_task(state, job, id, |task| {
             task.cancel = Some(*mark);

@@ -219,6 +219,16 @@ fn a_task_that_ended_unseen_has_the_time_of_its_agent_or_none() {
     }
 }
 
+#[test]
+fn a_lost_task_took_until_it_was_found_to_be_lost() {
+    let forgets = [(50_000, Event::Conduct(0, Conduct::Forgets)), (50_000, Event::Read(0))];
+    let mut fleet = fleet();
+    fleet.play(&task(&[&[says(1000, "half")], &forgets[..]].concat()), 52_000);
+    let attempt = fleet.newest(0);
+    let took = attempt.ended().map(|end| end.since(attempt.began()));
+    assert_eq!(took, Some(Duration::from_millis(51_000)));
+}
+
 /// A problem is told once, however often the engine is restarted while it lasts.
 #[test]
 fn a_restart_neither_ends_a_problem_nor_begins_it_anew() {

@@ -1,20 +1,19 @@
 //! Where the time of a job went: each attempt as a bar, with gaps where nothing is known.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ratatui::layout::Rect;
 
 use crate::domain::fact::AttemptFact;
-use crate::domain::id::{AttemptId, JobKey};
-use crate::domain::job::Job;
+use crate::domain::id::{AgentKey, JobKey};
+use crate::domain::job::{Attempt, Job};
 use crate::domain::metrics::percentages;
 use crate::domain::time::At;
 use crate::tui::context::Context;
 use crate::tui::followed_job::FollowedJob;
 use crate::tui::states;
 use crate::tui::theme::Role;
-use crate::tui::views::timeline::{attempts, precise};
+use crate::tui::views::timeline::{attempts, happened, precise};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 
 /// The holder of a time span.
@@ -28,6 +27,78 @@ enum Holder {
     You,
 }
 
+/// Who has a part of a job's time, the one that counts first: while a person is asked, or another agent works on what was
+/// delegated, the agent that asked or delegated only waits.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Share {
+    /// A person was asked.
+    Person,
+    /// An agent that something was delegated to.
+    Delegate(String),
+    /// The agent of an attempt.
+    Agent(String),
+    /// Nobody told us anything.
+    Unknown,
+    /// No attempt was under way: the job waited in the queue, or for its next attempt.
+    Waiting,
+}
+
+impl Share {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Person => 0,
+            Self::Delegate(_) => 1,
+            Self::Agent(_) => 2,
+            Self::Unknown => 3,
+            Self::Waiting => 4,
+        }
+    }
+
+    fn of(holder: Holder, agent: Self) -> Self {
+        match holder {
+            Holder::Agent => agent,
+            Holder::Nobody => Self::Unknown,
+            Holder::You => Self::Person,
+        }
+    }
+
+    fn span(&self, percent: u32) -> Span {
+        let (name, role) = match self {
+            Self::Person => ("a person", Role::You),
+            Self::Delegate(name) | Self::Agent(name) => (name.as_str(), Role::Plain),
+            Self::Unknown => ("unknown", Role::Doubt),
+            Self::Waiting => ("waiting", Role::Quiet),
+        };
+        span(format!("{name} {percent} %"), role)
+    }
+}
+
+/// The parts of a span of time, each moment counted once: those who work beside each other have equal parts of it.
+fn divided(from: At, until: At, taken: &[(Share, Period)]) -> BTreeMap<Share, u128> {
+    let bounds = taken.iter().flat_map(|(_, period)| [period.from, period.until]);
+    let mut bounds: Vec<At> = bounds.filter(|at| *at > from && *at < until).chain([from, until]).collect();
+    bounds.sort_unstable();
+    bounds.dedup();
+    let mut parts: BTreeMap<Share, u128> = BTreeMap::new();
+    for (from, until) in bounds.iter().zip(bounds.iter().skip(1)) {
+        let now = taken.iter().filter(|(_, period)| period.from <= *from && period.until >= *until);
+        let now: BTreeSet<&Share> = now.map(|(share, _)| share).collect();
+        let first = now.iter().map(|share| share.rank()).min();
+        let mut now: Vec<Share> =
+            now.into_iter().filter(|share| Some(share.rank()) == first).cloned().collect();
+        if now.is_empty() {
+            now.push(Share::Waiting);
+        }
+        let each = until.since(*from).as_micros() / now.len() as u128;
+        for share in now {
+            // Which of the two an agent did is told by the bars.
+            let share = if let Share::Delegate(name) = share { Share::Agent(name) } else { share };
+            *parts.entry(share).or_default() += each;
+        }
+    }
+    parts
+}
+
 /// A stretch of an attempt's time.
 #[derive(Clone, Copy, Debug)]
 struct Period {
@@ -37,7 +108,8 @@ struct Period {
 }
 
 /// The stretches of an attempt, without holes.
-fn periods(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> Vec<Period> {
+fn periods(followed: &FollowedJob, row: &Attempt, end: At) -> Vec<Period> {
+    let (attempt, begun) = (row.id, row.began());
     let mut all = Vec::new();
     let (mut from, mut asks, mut gap) = (begun, false, false);
     let holder = |asks: bool, gap: bool| match (gap, asks) {
@@ -56,8 +128,7 @@ fn periods(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> Ve
             AttemptFact::GapClosed { .. } => (asks, false),
             _ => continue,
         };
-        // A gap is noticed after it began.
-        let at = if let AttemptFact::GapOpened { since, .. } = fact { *since } else { line.at };
+        let at = happened(line, Some(row));
         if (now_asks, now_gap) != (asks, gap) {
             let at = at.max(from).min(end);
             all.push(Period { from, until: at, holder: holder(asks, gap) });
@@ -79,44 +150,43 @@ struct Bar {
 
 fn bars(ctx: &Context, job: &Job, followed: &FollowedJob, children: &[JobKey]) -> Vec<Bar> {
     let glyphs = ctx.glyphs();
-    let name = |key| {
-        let agent = ctx.snapshot.agents.get(key);
-        agent.map(|agent| agent.name.line().into_string()).unwrap_or_default()
+    let bar = |label: String, attempt: &Attempt, periods: Vec<Period>, delegated: bool| {
+        let state = states::attempt(attempt, glyphs);
+        let end = attempt.ended();
+        let mark = if end.is_some() { state.mark } else { glyphs.working };
+        Bar {
+            label,
+            took: precise(end.unwrap_or(ctx.now).since(attempt.began())),
+            periods,
+            end: Some(span(mark, state.role)),
+            delegated,
+        }
     };
     let mut all = Vec::new();
     for (_, attempt) in attempts(ctx, job) {
-        let end = attempt.ended();
-        let label = states::attempt(attempt, glyphs);
-        let until = end.unwrap_or(ctx.now);
-        all.push(Bar {
-            label: format!("{} {}", attempt.number, name(attempt.agent)),
-            took: precise(until.since(attempt.began())),
-            periods: periods(followed, attempt.id, attempt.began(), until),
-            end: Some(if end.is_some() {
-                span(label.mark, label.role)
-            } else {
-                span(glyphs.working, label.role)
-            }),
-            delegated: false,
-        });
+        let until = attempt.ended().unwrap_or(ctx.now);
+        let label = format!("{} {}", attempt.number, name(ctx, attempt.agent));
+        all.push(bar(label, attempt, periods(followed, attempt, until), false));
     }
     for child in children {
         let Some(child) = ctx.snapshot.jobs.get(*child) else { continue };
         let Some((_, attempt)) = attempts(ctx, child).last() else { continue };
-        let end = attempt.ended();
-        let label = states::attempt(attempt, glyphs);
+        let label = format!("  {}", name(ctx, attempt.agent));
+        all.push(bar(label, attempt, delegated_periods(ctx, attempt), true));
+    }
+    if all.len() > 1 {
+        let (from, end) = job.span(|key| ctx.snapshot.attempts.get(key));
         let until = end.unwrap_or(ctx.now);
-        all.push(Bar {
-            label: format!("  {}", name(attempt.agent)),
-            took: precise(until.since(attempt.began())),
-            periods: vec![Period { from: attempt.began(), until, holder: Holder::Agent }],
-            end: Some(if end.is_some() {
-                span(label.mark, label.role)
-            } else {
-                span(glyphs.working, label.role)
-            }),
-            delegated: true,
-        });
+        all.insert(
+            0,
+            Bar {
+                label: "job".to_owned(),
+                took: precise(until.since(from)),
+                periods: vec![Period { from, until, holder: Holder::Agent }],
+                end: end.is_none().then(|| span(glyphs.working, Role::Plain)),
+                delegated: false,
+            },
+        );
     }
     all
 }
@@ -124,40 +194,54 @@ fn bars(ctx: &Context, job: &Job, followed: &FollowedJob, children: &[JobKey]) -
 /// How many lines the strip takes, its rule not counted.
 pub fn lines(ctx: &Context, job: &Job, children: &[JobKey]) -> u16 {
     let delegated = children.iter().filter(|key| ctx.snapshot.jobs.get(**key).is_some()).count();
-    u16::try_from((job.attempts.len() + delegated).clamp(1, 6)).unwrap_or(6)
+    let bars = job.attempts.len() + delegated;
+    u16::try_from((bars + usize::from(bars > 1)).clamp(1, 6)).unwrap_or(6)
 }
 
-/// The share of the time per holder, largest first.
-pub fn shares(ctx: &Context, job: &Job, followed: &FollowedJob) -> Vec<Span> {
-    let mut holder: BTreeMap<(u8, String), Duration> = BTreeMap::new();
-    let mut all = Duration::ZERO;
+fn name(ctx: &Context, key: AgentKey) -> String {
+    let agent = ctx.snapshot.agents.get(key);
+    agent.map(|agent| agent.name.line().into_string()).unwrap_or_default()
+}
+
+/// The share of the job's time per holder, largest first.
+pub fn shares(ctx: &Context, job: &Job, followed: &FollowedJob, children: &[JobKey]) -> Vec<Span> {
+    let (from, until) = job.span(|key| ctx.snapshot.attempts.get(key));
+    let until = until.unwrap_or(ctx.now);
+    let mut taken = Vec::new();
     for (_, attempt) in attempts(ctx, job) {
-        let agent = ctx.snapshot.agents.get(attempt.agent);
-        let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
         let end = attempt.ended().unwrap_or(ctx.now);
-        for period in periods(followed, attempt.id, attempt.began(), end) {
-            let took = period.until.since(period.from);
-            all += took;
-            let who = match period.holder {
-                Holder::Agent => (0, name.clone()),
-                Holder::Nobody => (1, "unknown".to_owned()),
-                Holder::You => (2, "a person".to_owned()),
-            };
-            *holder.entry(who).or_default() += took;
-        }
+        let agent = Share::Agent(name(ctx, attempt.agent));
+        let all = periods(followed, attempt, end);
+        taken.extend(all.into_iter().map(|period| (Share::of(period.holder, agent.clone()), period)));
     }
-    let mut holder: Vec<_> = holder.into_iter().filter(|(_, took)| !took.is_zero()).collect();
-    holder.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+    let delegated = children.iter().filter_map(|child| ctx.snapshot.jobs.get(*child));
+    for (_, attempt) in delegated.flat_map(|child| attempts(ctx, child)) {
+        let agent = Share::Delegate(name(ctx, attempt.agent));
+        let all = delegated_periods(ctx, attempt);
+        taken.extend(all.into_iter().map(|period| (Share::of(period.holder, agent.clone()), period)));
+    }
+    let mut parts: Vec<(Share, u128)> = divided(from, until, &taken).into_iter().collect();
+    parts.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+    let percent = percentages(&parts.iter().map(|(_, took)| *took).collect::<Vec<_>>());
     let mut line = Vec::new();
-    let shares: Vec<u128> = holder.iter().map(|(_, took)| took.as_millis()).collect();
-    for (((kind, name), _), percent) in holder.into_iter().zip(percentages(&shares)) {
+    for ((share, _), percent) in parts.iter().zip(percent).filter(|(_, percent)| *percent > 0) {
         if !line.is_empty() {
             line.push(span(" · ", Role::Quiet));
         }
-        let role = [Role::Plain, Role::Doubt, Role::You][usize::from(kind).min(2)];
-        line.push(span(format!("{name} {percent} %"), role));
+        line.push(share.span(percent));
     }
     line
+}
+
+/// The stretches of a delegated attempt, whose timeline is not read: it waits for a person if it does so now.
+fn delegated_periods(ctx: &Context, attempt: &Attempt) -> Vec<Period> {
+    let (from, until) = (attempt.began(), attempt.ended().unwrap_or(ctx.now));
+    let asks = if attempt.awaits_answer() { attempt.since().at.max(from).min(until) } else { until };
+    let all = [
+        Period { from, until: asks, holder: Holder::Agent },
+        Period { from: asks, until, holder: Holder::You },
+    ];
+    all.into_iter().filter(|period| period.until > period.from || period.holder == Holder::Agent).collect()
 }
 
 /// Draws the bars.
@@ -206,5 +290,61 @@ pub fn draw(
             canvas.put(left + column(last.until), y, &mark.text, mark.role, 1);
         }
         canvas.put_right(area.right(), y, &bar.took, Role::Plain, took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_moment_of_a_job_is_counted_once() {
+        let at = |second: i64| At::from_micros(second * 1_000_000);
+        let agent = |name: &str| Share::Agent(name.to_owned());
+        let delegate = |name: &str| Share::Delegate(name.to_owned());
+        let taken = |all: &[(Share, i64, i64)]| -> Vec<(Share, Period)> {
+            let period = |from, until| Period { from: at(from), until: at(until), holder: Holder::Agent };
+            all.iter().map(|(share, from, until)| (share.clone(), period(*from, *until))).collect()
+        };
+        for (what, all, expected) in [
+            ("one agent", vec![(agent("a"), 0, 10)], vec![(agent("a"), 10)]),
+            (
+                "attempts beside each other",
+                vec![(agent("a"), 0, 8), (agent("b"), 4, 10)],
+                vec![(agent("a"), 6), (agent("b"), 4)],
+            ),
+            ("two of one agent", vec![(agent("a"), 0, 8), (agent("a"), 4, 10)], vec![(agent("a"), 10)]),
+            (
+                "a pause between attempts",
+                vec![(agent("a"), 0, 3), (agent("b"), 6, 10)],
+                vec![(agent("a"), 3), (agent("b"), 4), (Share::Waiting, 3)],
+            ),
+            (
+                "delegated, and for a while nobody said anything",
+                vec![
+                    (agent("concierge"), 0, 2),
+                    (Share::Unknown, 2, 5),
+                    (agent("concierge"), 5, 10),
+                    (delegate("flights"), 4, 9),
+                    (delegate("taxi"), 7, 9),
+                ],
+                vec![(agent("flights"), 4), (agent("taxi"), 1), (agent("concierge"), 3), (Share::Unknown, 2)],
+            ),
+            (
+                "a person was asked while another agent worked",
+                vec![(Share::Person, 0, 4), (delegate("flights"), 0, 10), (agent("a"), 4, 10)],
+                vec![(Share::Person, 4), (agent("flights"), 6)],
+            ),
+            (
+                "what ends after the job",
+                vec![(agent("a"), 0, 10), (delegate("late"), 8, 30)],
+                vec![(agent("late"), 2), (agent("a"), 8)],
+            ),
+        ] {
+            let parts = divided(at(0), at(10), &taken(&all));
+            let expected: BTreeMap<Share, u128> =
+                expected.into_iter().map(|(share, seconds)| (share, seconds * 1_000_000)).collect();
+            assert_eq!(parts, expected, "{what}");
+        }
     }
 }

@@ -384,7 +384,7 @@ impl Screen for TaskView {
             (None, None) => {}
         }
         if let (Some(below), Some(followed)) = (parts.below, self.followed.of(self.id)) {
-            let shares = strip::shares(ctx, job, followed);
+            let shares = strip::shares(ctx, job, followed, &self.children);
             canvas.rule_across(
                 area,
                 below.y,
@@ -582,14 +582,22 @@ impl TaskView {
         };
         let label = states::attempt(attempt, ctx.glyphs());
         let took = timeline::so_far(canvas, attempt);
-        let mut facts = vec![span(format!("{} {}{took}", label.mark, label.word), label.role)];
-        if job.attempts.len() > 1 {
-            let won = job.race().is_some_and(|race| race.won == Some(attempt.number));
-            let won = if won { ", won" } else { "" };
-            let (number, count) = (attempt.number, job.attempts.len());
-            facts.push(span(format!(" · attempt {number} of {count}{won}"), Role::Plain));
+        let (number, count) = (attempt.number, job.attempts.len());
+        if count < 2 {
+            return vec![span(format!("{} {}{took}", label.mark, label.word), label.role)];
         }
-        facts
+        let won = job.race().is_some_and(|race| race.won == Some(number));
+        let won = if won { ", won" } else { "" };
+        // The last attempt took less than the job.
+        let (began, ended) = job.span(|key| ctx.snapshot.attempts.get(key));
+        let whole = match ended {
+            Some(end) => format!("in {}", timeline::precise(end.since(began))),
+            None => canvas.age(began),
+        };
+        vec![
+            span(format!("{} {}", label.mark, label.word), label.role),
+            span(format!(" · attempt {number} of {count}{won}{took} · job {whole}"), Role::Plain),
+        ]
     }
 
     fn title(&self, ctx: &Context) -> String {

@@ -3,7 +3,7 @@
 use crate::domain::id::{AgentKey, AttemptKey, ContextId};
 use crate::domain::job::plan::RaceReason;
 use crate::domain::job::task::{TaskState, Verdict};
-use crate::domain::job::{Attempt, Phase};
+use crate::domain::job::{Attempt, Job, Phase};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
@@ -287,7 +287,7 @@ pub fn explain(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, width: usi
         lines.push(vec![span(job.title.line().into_string(), Role::Title)]);
     }
     let mut state = vec![span(format!("{} {}", label.mark, label.word), label.role)];
-    state.push(span(format!(" {}", since(canvas, ctx, attempt)), Role::Plain));
+    state.push(span(format!(" {}", since(canvas, ctx, attempt, job)), Role::Plain));
     if let Some(agent) = ctx.snapshot.agents.get(attempt.agent) {
         state.push(span(format!(" on {}", agent.name.line()), Role::Plain));
     }
@@ -311,8 +311,9 @@ pub fn explain(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, width: usi
     lines
 }
 
-/// Since when it is so: `14:41:09, 7s ago, took 30s` once it has ended, `since 14:41:09, 7s` before.
-fn since(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> String {
+/// Since when it is so: `14:41:09, 7s ago, took 30s` once it has ended, `since 14:41:09, 7s` before. Of a job with several
+/// attempts, the time is that of this one.
+fn since(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, job: Option<&Job>) -> String {
     let since = attempt.since();
     let (at, age) = (ctx.clocks.second(since.at, ctx.now), canvas.age(since.at));
     if let Some(unseen) = attempt.ended_unseen() {
@@ -323,13 +324,16 @@ fn since(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> String {
         return format!("when it was found, {age} ago");
     }
     match (attempt.ended(), timeline::took(attempt)) {
+        (Some(_), Some(took)) if job.is_some_and(|job| job.attempts.len() > 1) => {
+            format!("{at}, {age} ago, this attempt took {took}")
+        }
         (Some(_), Some(took)) => format!("{at}, {age} ago, took {took}"),
         (Some(_), None) => format!("{at}, {age} ago"),
         (None, _) => format!("since {at}, {age}"),
     }
 }
 
-fn ids(attempt: &Attempt, job: Option<&crate::domain::job::Job>) -> Vec<Span> {
+fn ids(attempt: &Attempt, job: Option<&Job>) -> Vec<Span> {
     let mut text = String::new();
     if let Some(task) = &attempt.task {
         text.push_str(&format!("task {}", task.id));
