@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::call::CallKind;
 use crate::domain::decide;
-use crate::domain::decide::live::Live;
+use crate::domain::decide::live::{Jitter, Live};
 pub use crate::domain::decide::turn::Out;
 use crate::domain::decide::turn::{Touched, Turn};
 use crate::domain::decide::{timers, unattended};
@@ -35,7 +35,7 @@ impl Core {
     pub fn new(state: State, rules: Rules, seed: u64) -> Self {
         Self {
             state,
-            live: Live { routes: rules.routes.clone(), ..Live::default() },
+            live: Live { jitter: Jitter::new(seed), routes: rules.routes.clone(), ..Live::default() },
             seed: Rng::new(seed),
             rules,
             metrics: Metrics::default(),

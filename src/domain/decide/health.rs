@@ -70,7 +70,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, answer: Answer<Probed>) {
         return;
     }
     let interval = interval(turn, key);
-    let wait = spaced(turn, interval);
+    let wait = spaced(turn, key, interval);
     probe_in(turn, key, wait);
     match answer {
         Ok(answered) => {
@@ -196,9 +196,9 @@ pub(super) fn source_interval(turn: &Turn, asked: Duration) -> Duration {
 
 /// The time until the next probe: the interval, plus or minus a fifth, but short enough that a probe that is never
 /// answered still ends within the documented time for detecting silence.
-fn spaced(turn: &mut Turn, interval: Duration) -> Duration {
+fn spaced(turn: &mut Turn, key: AgentKey, interval: Duration) -> Duration {
     let promised = (interval * 6 / 5 + SILENCE).saturating_sub(PROBE_TAKES);
-    turn.jittered(interval).min(promised.max(interval / 4))
+    turn.jittered(key, interval).min(promised.max(interval / 4))
 }
 
 /// Checks whether the interface answers, unless a check is under way.

@@ -18,7 +18,7 @@ use crate::domain::decide::retry::Budget;
 use crate::domain::decide::task_time::TaskTime;
 use crate::domain::decide::undo::Undo;
 use crate::domain::effect::ListQuery;
-use crate::domain::id::{AgentKey, AttemptKey, CallId, JobKey};
+use crate::domain::id::{AgentKey, AttemptKey, CallId, JobKey, Rng};
 use crate::domain::job::message::Message;
 use crate::domain::job::task::TaskState;
 use crate::domain::metrics::{Histogram, Minute};
@@ -27,9 +27,30 @@ use crate::domain::route::{self, balance::Turns};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
+/// Jitter is drawn from a sequence of its own for each agent, and from one for retries: what one agent
+/// waits follows from the seed and from itself, whatever others do in between.
+#[derive(Clone, Debug)]
+pub(in crate::domain) struct Jitter {
+    pub seed: u64,
+    pub retries: Rng,
+}
+
+impl Jitter {
+    pub fn new(seed: u64) -> Self {
+        Self { seed, retries: Rng::new(!seed) }
+    }
+}
+
+impl Default for Jitter {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 /// The state that is not stored: open calls, timers, rates.
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct Live {
+    pub jitter: Jitter,
     pub next_call: u64,
     pub calls: Calls,
     pub timers: BTreeSet<(At, Timer)>,
@@ -237,6 +258,8 @@ impl ListReason {
 /// The state of an agent that is not stored.
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct AgentLive {
+    /// The jitter of the calls to it; `None` until there was some.
+    pub jitter: Option<Rng>,
     /// Its name before numbering, and its place among agents of the same name.
     pub base: Option<(Untrusted, u32)>,
     /// The name under which `Live::skeletons` has it; `None` while it is not listed.

@@ -170,7 +170,7 @@ fn follow(turn: &mut Turn, key: JobKey) {
     match next {
         Some(Next::After(pause)) => {
             spend(turn, key);
-            let until = turn.at + turn.jittered(pause);
+            let until = turn.at + turn.jittered_retry(pause);
             queue::wait(turn, key, WaitReason::Backoff, Some(until));
         }
         Some(Next::Now) => {

@@ -276,10 +276,23 @@ impl Turn<'_> {
         self.live.due.contains_key(&timer)
     }
 
-    /// `base` give or take a fifth.
-    pub fn jittered(&mut self, base: Duration) -> Duration {
-        let micros = u64::try_from(base.as_micros()).unwrap_or(u64::MAX);
-        let span = micros / 5 * 2;
-        Duration::from_micros(micros - micros / 5 + self.seed.below(span + 1))
+    /// The pause before a call to an agent: `base` give or take a fifth.
+    pub fn jittered(&mut self, agent: AgentKey, base: Duration) -> Duration {
+        let order = self.state().agent(agent).map_or(0, |agent| agent.order);
+        let seed = self.live.jitter.seed;
+        let own =
+            self.agent_live(agent).jitter.get_or_insert_with(|| Rng::new(seed ^ u64::from(order) << 32));
+        give_or_take(own, base)
     }
+
+    /// The pause before another attempt of a job: `base` give or take a fifth.
+    pub fn jittered_retry(&mut self, base: Duration) -> Duration {
+        give_or_take(&mut self.live.jitter.retries, base)
+    }
+}
+
+fn give_or_take(chance: &mut Rng, base: Duration) -> Duration {
+    let micros = u64::try_from(base.as_micros()).unwrap_or(u64::MAX);
+    let span = micros / 5 * 2;
+    Duration::from_micros(micros - micros / 5 + chance.below(span + 1))
 }

@@ -430,7 +430,7 @@ pub(super) fn go_on(turn: &mut Turn, key: AttemptKey) {
             return subscribe(turn, key, agent, interface, id, ours);
         }
         let wait = grown(RESUBSCRIBE_FIRST, watch.resubscribed - 1);
-        let wait = turn.jittered(wait);
+        let wait = turn.jittered(agent, wait);
         let due = turn.at + wait;
         return turn.set_timer_by(Timer::Watch(key), due);
     }
@@ -480,7 +480,8 @@ fn later(turn: &mut Turn, key: AttemptKey) {
     let watch = turn.watch(key);
     let tries = watch.tries;
     watch.tries = tries.saturating_add(1);
-    let wait = turn.jittered(grown(POLL_FIRST, tries));
+    let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
+    let wait = turn.jittered(agent, grown(POLL_FIRST, tries));
     let due = turn.at + wait.min(POLL_LAST);
     turn.set_timer(Timer::Watch(key), due);
 }

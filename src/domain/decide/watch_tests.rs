@@ -195,6 +195,7 @@ fn a_task_takes_as_long_as_its_agent_works() {
         assert_eq!(fleet.took(), Duration::from_millis(took), "{name}");
     }
 }
+
 /// What came of a task over a time in which no engine ran: its latency, and the time from its begin to its end as shown.
 #[test]
 fn a_task_that_ended_unseen_has_the_time_of_its_agent_or_none() {
@@ -268,3 +269,23 @@ fn a_restart_is_no_change_of_health() {
     assert_eq!((fleet.agent(0).health, fleet.agent(0).since), (Health::Down, down));
 }
 
+/// What one agent waits follows from the seed and from itself: the same story is the same, whatever others do beside it.
+#[test]
+fn the_jitter_of_an_agent_does_not_depend_on_others() {
+    let polled = |agent, at| {
+        vec![
+            (at, Event::NoSubscriptions(agent)),
+            (at, Event::Send(agent, "a")),
+            (at + 100, Event::Cut(agent)),
+        ]
+    };
+    let reads = |script: Script| {
+        let day = Duration::from_secs(24 * 3600);
+        let mut fleet = Fleet::new(2, Rules { probe_interval: day, ..Rules::default() });
+        fleet.play(&script, 60_000);
+        fleet.calls_of("get", 0)
+    };
+    let alone = reads(polled(0, 20_000));
+    assert!(alone.len() > 4, "{alone:?}");
+    assert_eq!(reads([polled(1, 0), polled(0, 20_000)].concat()), alone);
+}

@@ -603,6 +603,12 @@ impl Fleet {
         self.calls.iter().filter(|(.., called)| *called == name).map(|(at, ..)| *at).collect()
     }
 
+    /// The same of one agent.
+    pub(in crate::domain) fn calls_of(&self, name: &str, agent: usize) -> Vec<u64> {
+        let of = |(_, to, called): &&(u64, usize, &'static str)| (*to, *called) == (agent, name);
+        self.calls.iter().filter(of).map(|(at, ..)| *at).collect()
+    }
+
     /// The text of the last refusal.
     pub(in crate::domain) fn last_refusal(&self) -> &str {
         self.refusals.last().map_or("", String::as_str)
