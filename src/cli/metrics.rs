@@ -83,8 +83,8 @@ pub struct Measured {
     pub made_up: bool,
 }
 
-/// An agent, skill or caller: its name, its live tasks, its results in the window and in the baseline.
-type MeasuredRow = (String, u32, Tally, Tally);
+/// An agent, rule, skill or caller: what it is, its name, its live tasks, its results in the window and in the baseline.
+type MeasuredRow = (Dimension, String, u32, Tally, Tally);
 
 impl Measured {
     fn rows(&self, snapshot: &Snapshot, by: Dimension, only: Option<&str>) -> Vec<MeasuredRow> {
@@ -100,16 +100,25 @@ impl Measured {
         let live = live(snapshot, by);
         let mut rows: Vec<MeasuredRow> = rows
             .into_iter()
-            .map(|(who, (now, was))| (name(snapshot, &who), live.get(&who).copied().unwrap_or(0), now, was))
-            .filter(|(name, ..)| only.is_none_or(|only| only == name))
+            .map(|(who, (now, was))| {
+                let live = live.get(&who).copied().unwrap_or(0);
+                (what(by, &who), name(snapshot, &who), live, now, was)
+            })
+            .filter(|(_, name, ..)| only.is_none_or(|only| only == name))
             .collect();
-        rows.sort_by(|a, b| (b.2.ended(), &a.0).cmp(&(a.2.ended(), &b.0)));
+        rows.sort_by(|a, b| (b.3.ended(), &a.1).cmp(&(a.3.ended(), &b.1)));
         rows
     }
 
     /// The document of `-o json`, of everything or only of what has this name.
     pub fn document(&self, snapshot: &Snapshot, by: Dimension, only: Option<&str>) -> Value {
-        let row = |(name, live, now, was): &MeasuredRow| json!({ by.word(): name, "live": live, "now": entry(now), "was": entry(was) });
+        let row = |(what, name, live, now, was): &MeasuredRow| {
+            let mut row = json!({ "live": live, "now": entry(now), "was": entry(was) });
+            // What no rule dispatched is told by skill.
+            row[by.word()] = Value::Null;
+            row[what.word()] = json!(name);
+            row
+        };
         json!({
             "by": by.word(),
             "from": timestamp::format_at(self.from.begins()),
@@ -126,9 +135,9 @@ impl Measured {
 fn print(by: Dimension, rows: &[MeasuredRow], out: &mut Printer) {
     let lines: Vec<Vec<String>> = rows
         .iter()
-        .map(|(name, live, now, was)| {
+        .map(|(what, name, live, now, was)| {
             vec![
-                name.clone(),
+                if *what == by { name.clone() } else { format!("{} {name}", what.word()) },
                 now.ended().to_string(),
                 now.failed.to_string(),
                 now.refused.to_string(),
@@ -200,6 +209,14 @@ fn live(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, u32> {
     live
 }
 
+/// What a row is: by rule, what no rule dispatched is told by skill.
+fn what(by: Dimension, who: &DimensionValue) -> Dimension {
+    match (by, who) {
+        (Dimension::Rule, DimensionValue::Named(_)) => Dimension::Skill,
+        (by, _) => by,
+    }
+}
+
 fn name(snapshot: &Snapshot, who: &DimensionValue) -> String {
     match who {
         DimensionValue::Agent(id) => {
@@ -249,4 +266,44 @@ fn entry(tally: &Tally) -> Value {
         "between": quantiles(&tally.between),
         "answer": quantiles(&tally.answer),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::{AgentId, Rng};
+    use crate::domain::time::At;
+
+    /// By rule, a row of what no rule dispatched says that it is a skill.
+    #[test]
+    fn a_row_is_labelled_as_what_it_is() {
+        let agent = AgentId(Rng::new(1).uuid(At::ZERO));
+        let series = |skill: &str, rule: Option<&str>| Series {
+            agent,
+            skill: Some(skill.into()),
+            caller: None,
+            rule: rule.map(Into::into),
+        };
+        let mut now = Block::default();
+        for series in [series("room", Some("rooms")), series("plan", None)] {
+            now.tally(series).ok += 1;
+        }
+        let measured = Measured { from: Minute(0), before: 60, now, was: Block::default(), made_up: false };
+        for (by, expected) in [
+            (Dimension::Rule, [json!(["rooms", null]), json!([null, "plan"])]),
+            (Dimension::Skill, [json!([null, "plan"]), json!([null, "room"])]),
+        ] {
+            let document = measured.document(&Snapshot::starting(At::ZERO), by, None);
+            let mut rows: Vec<Value> = document["metrics"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|row| json!([row["rule"], row["skill"]]))
+                .collect();
+            rows.sort_by_key(|row| row[1].as_str().map(str::to_owned));
+            let mut expected = expected.to_vec();
+            expected.sort_by_key(|row| row[1].as_str().map(str::to_owned));
+            assert_eq!(rows, expected, "{by:?}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use crate::domain::cause::Cause;
 use crate::domain::id::AttemptKey;
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Artifact, Content, Message, Part, Role};
+use crate::domain::job::plan::SpentBudget;
 use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState, Verdict};
 use crate::domain::job::{Attempt, Job, Phase, Task};
 use crate::domain::state::snapshot::Snapshot;
@@ -53,7 +54,18 @@ pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
         })),
         "agentSays": task.and_then(agent_says).map(|state| state_name(&state)),
         "cancel": task.and_then(|task| task.cancel).map(CancelMark::as_str),
+        "retryBudgetSpent": spent(job, attempt).map(spent_json),
     })
+}
+
+/// The retry budget that kept another attempt from following this one.
+fn spent<'s>(job: Option<&'s Job>, attempt: &Attempt) -> Option<&'s SpentBudget> {
+    job.filter(|job| usize::from(attempt.number) == job.attempts.len())?.spent_budget()
+}
+
+/// A retry budget that was spent, as JSON.
+pub fn spent_json(spent: &SpentBudget) -> Value {
+    json!({ "rule": Untrusted::from(&*spent.rule).line().to_string(), "percent": spent.percent })
 }
 
 /// The trace that the spans of its agent join; `None` if the agent is told of none.
@@ -228,8 +240,11 @@ fn sent_as(job: &Job, number: u16) -> (&'static str, Option<String>) {
     }
 }
 
-/// Prints the attempts of a job with several, one a line.
+/// Prints why nothing followed the last attempt of a job, and its attempts if there are several, one a line.
 pub fn print_attempts(out: &mut Printer, snapshot: &Snapshot, job: &Job) {
+    if let Some(spent) = job.spent_budget() {
+        out.field("Retries", spent.to_string());
+    }
     if job.attempts.len() < 2 {
         return;
     }

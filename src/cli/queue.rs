@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::Global;
 use super::output::{Failure, Printer, table};
+use super::protocol_json::spent_json;
 use super::reroute::{self, How};
 use super::session::{Setup, seen};
 use crate::config::units;
@@ -57,18 +58,22 @@ pub(super) async fn run(global: &Global, args: Queue, out: &mut Printer) -> Resu
         return reroute::run(setup, How::Requeue(requeue), out).await;
     }
     let (session, snapshot) = seen(&setup, out).await?;
-    let (queued, dead) = (queued(&snapshot), dead_letters(&snapshot));
     if out.is_json() {
-        let queue: Vec<_> = queued.iter().map(|(job, plan)| queued_json(&snapshot, job, plan)).collect();
-        let dead: Vec<_> = dead.iter().map(|(job, plan)| dead_json(&snapshot, job, plan)).collect();
-        out.document(&json!({ "queue": queue, "deadLetters": dead }));
+        out.document(&document(&snapshot));
     } else {
-        print(&snapshot, &queued, &dead, out);
+        print(&snapshot, &queued(&snapshot), &dead_letters(&snapshot), out);
     }
     if let Some(session) = session {
         session.close(false).await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The document of `-o json`.
+pub fn document(snapshot: &Snapshot) -> Value {
+    let queue = queued(snapshot).into_iter().map(|(job, plan)| queued_json(snapshot, job, plan));
+    let dead = dead_letters(snapshot).into_iter().map(|(job, plan)| dead_json(snapshot, job, plan));
+    json!({ "queue": queue.collect::<Vec<_>>(), "deadLetters": dead.collect::<Vec<_>>() })
 }
 
 /// The jobs that wait, in the order in which they leave: higher priorities first, then the older ones.
@@ -136,6 +141,7 @@ fn dead_json(snapshot: &Snapshot, job: &Job, plan: &Plan) -> Value {
         "title": job.title.line().to_string(),
         "route": route_words(snapshot, plan),
         "cause": plan.dead.as_ref().map(ToString::to_string),
+        "retryBudgetSpent": job.spent_budget().map(spent_json),
         "since": timestamp::format_at(job.created),
         "ended": plan.ended.map(timestamp::format_at),
         "attempts": job.attempts.len(),
@@ -164,7 +170,10 @@ fn print(snapshot: &Snapshot, queued: &[(&Job, &Plan)], dead: &[(&Job, &Plan)], 
             timestamp::format_at(job.created),
             plan.priority.to_string(),
             route_words(snapshot, plan),
-            format!("dead letter: {cause}"),
+            match job.spent_budget() {
+                Some(spent) => format!("dead letter: {cause}; {spent}"),
+                None => format!("dead letter: {cause}"),
+            },
             job.title.line().into_string(),
         ]
     });

@@ -186,6 +186,7 @@ fn print_read(
         None => json!({
             "agent": name, "job": null, "attempt": null, "number": null, "trace": null, "messageId": null,
             "attemptState": "accepted", "verdict": null, "usualPause": null, "agentSays": null, "cancel": null,
+            "retryBudgetSpent": null,
         }),
     };
     let mut value = protocol_json::with_ours(value, ours);

@@ -16,7 +16,7 @@ use crate::domain::agent::Health;
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use crate::domain::job::message::{Fingerprint, Message, OfferedAnswer};
-use crate::domain::job::plan::{JobPhase, Plan, Race, RaceReason};
+use crate::domain::job::plan::{JobPhase, Plan, Race, RaceReason, SpentBudget};
 use crate::domain::job::task::{CancelMark, TaskState, UsualPause, Verdict};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
@@ -61,6 +61,12 @@ impl Job {
     /// Why the attempt of this number was sent beside a live one; `None` for any other.
     pub fn raced(&self, number: u16) -> Option<&RaceReason> {
         self.race()?.racers.iter().find(|racer| racer.number == number).map(|racer| &racer.why)
+    }
+
+    /// The retry budget that was spent when another attempt would have followed its last one; `None` if that is not why
+    /// none did.
+    pub fn spent_budget(&self) -> Option<&SpentBudget> {
+        self.plan.as_deref().filter(|_| self.phase == JobPhase::Over)?.spent.as_deref()
     }
 
     /// The attempts that may run beside each other now: the last one that followed by itself, and those that were sent

@@ -24,7 +24,7 @@ pub fn dead(job: &Job) -> Option<&Cause> {
 
 /// Why nothing followed its last attempt, if that was for the budget of its rule.
 pub fn spent(job: &Job) -> Option<String> {
-    let spent = job.plan.as_deref().filter(|_| job.phase == JobPhase::Over)?.spent.as_ref()?;
+    let spent = job.spent_budget()?;
     Some(Untrusted::from(spent.to_string()).line().into_string())
 }
 

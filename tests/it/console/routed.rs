@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quarterdeck::cli;
 use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::cause::Cause;
-use quarterdeck::domain::fact::{Fact, JobFact};
+use quarterdeck::domain::fact::{AttemptFact, Fact, JobFact};
 use quarterdeck::domain::id::{AgentId, JobId};
 use quarterdeck::domain::intent::Intent;
-use quarterdeck::domain::job::Origin;
 use quarterdeck::domain::job::message::{Message, Part, Role};
-use quarterdeck::domain::job::plan::{Plan, WaitReason};
+use quarterdeck::domain::job::plan::{Plan, SpentBudget, WaitReason};
+use quarterdeck::domain::job::{Attempt, Origin, Phase};
 use quarterdeck::domain::route::balance::Balance;
 use quarterdeck::domain::route::condition::{Condition, DataPath, DataTest, Field};
 use quarterdeck::domain::route::decision::{Considered, Decision, Obstacle, Verdict};
@@ -221,6 +222,38 @@ fn give_up(console: &mut Console, title: &str) {
     console.scene.add_fact(253.0, Fact::Job(job, ended));
     console.now = at(253.0);
     console.publish();
+}
+
+/// What the console says about a spent retry budget, documents for scripts say too.
+#[test]
+fn a_spent_retry_budget_is_told_on_every_surface() {
+    let mut console = Console::new(160, 40);
+    let sent = console.scene.job(240.0, console.cast.cashier, "charge order 88300", "shop-web");
+    let refused = AttemptFact::Moved { phase: Phase::Refused, cause: Some(Arc::new(Cause::Refused)) };
+    console.scene.add_fact(241.0, Fact::attempt(sent.job, sent.attempt, refused));
+    let decision = Arc::new(decision(console.cast.cashier, console.cast.cashier, console.cast.cashier));
+    console.scene.add_fact(240.0, Fact::Job(sent.job, JobFact::Routed { decision, retry: false }));
+    let spent = Some(SpentBudget { rule: "charge".into(), percent: 20 });
+    let cause = Some(Arc::new(Cause::Refused));
+    console.scene.add_fact(241.0, Fact::Job(sent.job, JobFact::Ended { cause, spent }));
+    console.publish();
+    let snapshot = console.model.context.snapshot.clone();
+    let attempts: Vec<&Attempt> = snapshot.attempts.iter().map(|(_, attempt)| attempt).collect();
+    let told = serde_json::json!({ "rule": "charge", "percent": 20 });
+    let document = cli::protocol_json::task_list(&snapshot, &attempts, attempts.len());
+    let entries = ["tasks", "attempts"].map(|of| document[of].as_array().unwrap().clone()).concat();
+    let entries = entries.iter().map(|entry| match &entry["metadata"]["quarterdeck"] {
+        serde_json::Value::Null => entry.clone(),
+        ours => ours.clone(),
+    });
+    let spent: Vec<_> = entries.filter(|entry| !entry["retryBudgetSpent"].is_null()).collect();
+    assert_eq!(spent.iter().map(|entry| &entry["retryBudgetSpent"]).collect::<Vec<_>>(), [&told]);
+    let dead = cli::queue::document(&snapshot)["deadLetters"].as_array().unwrap().clone();
+    let of = |title: &str| dead.iter().find(|row| row["title"] == title).unwrap()["retryBudgetSpent"].clone();
+    assert_eq!(
+        (of("charge order 88300"), of("reconcile the ledger of yesterday")),
+        (told, serde_json::Value::Null)
+    );
 }
 
 #[test]
