@@ -174,7 +174,7 @@ fn bars(ctx: &Context, job: &Job, followed: &FollowedJob, children: &[JobKey]) -
         let label = format!("  {}", name(ctx, attempt.agent));
         all.push(bar(label, attempt, delegated_periods(ctx, attempt), true));
     }
-    if all.len() > 1 {
+    if job.attempts.len() > 1 {
         let (from, end) = job.span(|key| ctx.snapshot.attempts.get(key));
         let until = end.unwrap_or(ctx.now);
         all.insert(
@@ -194,8 +194,8 @@ fn bars(ctx: &Context, job: &Job, followed: &FollowedJob, children: &[JobKey]) -
 /// How many lines the strip takes, its rule not counted.
 pub fn lines(ctx: &Context, job: &Job, children: &[JobKey]) -> u16 {
     let delegated = children.iter().filter(|key| ctx.snapshot.jobs.get(**key).is_some()).count();
-    let bars = job.attempts.len() + delegated;
-    u16::try_from((bars + usize::from(bars > 1)).clamp(1, 6)).unwrap_or(6)
+    let whole = usize::from(job.attempts.len() > 1);
+    u16::try_from((whole + job.attempts.len() + delegated).clamp(1, 6)).unwrap_or(6)
 }
 
 fn name(ctx: &Context, key: AgentKey) -> String {
