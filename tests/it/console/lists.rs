@@ -2,8 +2,11 @@
 
 use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::fact::{Act, AgentFact, AttemptFact, Fact, FleetFact, JobFact};
+use quarterdeck::domain::id::{AttemptId, JobId};
+use quarterdeck::domain::job::Origin;
 use quarterdeck::domain::job::task::{TaskState, Via};
 use quarterdeck::domain::problem::Kind;
+use quarterdeck::domain::time::PeerTime;
 use quarterdeck::tui::keymap::Chord;
 use quarterdeck::tui::msg::Msg;
 use quarterdeck::tui::render::render;
@@ -219,4 +222,63 @@ fn the_fleet_with_trouble_has_agents_that_fail_their_tasks() {
     let words = shown(&mut console);
     assert!(words.contains("cashier-2 up"), "8 of its tasks failed in the window\n{}", console.screen());
     assert!(!words.contains("cashier-1 up"), "{}", console.screen());
+}
+
+/// A task that was found an hour after its states began is told by its agent's times, and the finding as one line of it.
+#[test]
+fn the_timeline_of_a_found_task_has_the_times_of_its_agent() {
+    let mut console = Console::new(120, 40);
+    let agent = console.cast.cashier;
+    let (job, attempt) = (JobId(console.scene.uuid()), AttemptId(console.scene.uuid()));
+    let by_agent = |seconds: f64| Some(PeerTime::from_micros(at(seconds).micros()));
+    let opened = JobFact::Opened {
+        origin: Origin::Found,
+        title: "found late".into(),
+        caller: None,
+        skill: None,
+        context: None,
+        parent: None,
+        message: None,
+        plan: None,
+    };
+    let seen = AttemptFact::TaskSeen {
+        task: "f-1".into(),
+        context: None,
+        state: TaskState::Working,
+        peer_time: by_agent(100.0),
+        via: Via::List,
+        raw: None,
+    };
+    let ended = AttemptFact::StateSeen {
+        state: TaskState::Completed,
+        context: None,
+        peer_time: by_agent(242.0),
+        via: Via::List,
+        raw: None,
+    };
+    console.scene.add_fact(240.0, Fact::Job(job, opened));
+    let planned = AttemptFact::Planned { agent, message_id: None };
+    for (seconds, fact) in [(240.0, planned), (240.0, seen), (245.0, ended)] {
+        console.scene.add_fact(seconds, Fact::attempt(job, attempt, fact));
+    }
+    console.publish();
+    let screen = console.press("2 / \"found_late\" enter enter").screen();
+    let lines: Vec<&str> = screen.lines().collect();
+    let line = |words: &str| {
+        let place = lines.iter().position(|line| line.contains(words));
+        place.unwrap_or_else(|| panic!("{words} in\n{screen}"))
+    };
+    let (began, working, found, end) = (
+        line("attempt 1 "),
+        line("accepted as a task, seen in"),
+        line("found; its sender"),
+        line("by ListTasks"),
+    );
+    assert!(began < working && working < found && found < end, "{screen}");
+    for (place, time) in
+        [(began, "03:01:40.000"), (found, "03:04:00.000"), (end, "02.000    +2.0s  ✓ completed")]
+    {
+        assert!(lines[place].contains(time), "{time} in {}\n{screen}", lines[place]);
+    }
+    assert!(screen.contains("✓ completed in 2m22s"), "{screen}");
 }
