@@ -71,11 +71,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
         }
         AgentFact::HealthChanged { health, cause, last_seen } => edit(state, id, seq, |agent| {
             if agent.health != *health {
-                let before = agent.before_stale.take();
-                if *health == Health::Stale {
-                    agent.before_stale = Some((agent.health, agent.since));
-                }
-                agent.since = before.filter(|(was, _)| was == health).map_or(at, |(_, since)| since);
+                agent.since = change_since(agent, at, *health);
             }
             agent.note_outage(at, *health, cause.as_ref(), *last_seen);
             agent.health = *health;
@@ -117,6 +113,15 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
         }
         AgentFact::Forgotten => state.remove_agent(id),
     }
+}
+
+/// Since when an agent has another health: what is as before after a time in which nobody looked has been so all along.
+fn change_since(agent: &mut Agent, at: At, health: Health) -> At {
+    let before = agent.before_stale.take();
+    if health == Health::Stale {
+        agent.before_stale = Some((agent.health, agent.since));
+    }
+    before.filter(|(was, _)| *was == health).map_or(at, |(_, since)| since)
 }
 
 fn move_breaker(

@@ -34,9 +34,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
             });
         }
         FleetFact::ProblemReworded { number, text, next, eased } => edit_problem(state, *number, |problem| {
-            problem.eased = *eased;
-            problem.text = text.clone();
-            problem.next = next.clone();
+            (problem.text, problem.next, problem.eased) = (text.clone(), next.clone(), *eased);
         }),
         FleetFact::ProblemCleared { number, into: _ } => {
             let before = state.problem(*number).and_then(|problem| problem.cleared);

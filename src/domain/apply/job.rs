@@ -12,7 +12,7 @@ use crate::domain::job::message::{Fingerprint, Message};
 use crate::domain::job::plan::{
     JobPhase, NextAgent, NextRacer, Plan, Race, Racer, SpentBudget, WaitReason, Waiting,
 };
-use crate::domain::job::task::{CancelMark, TaskState, Verdict};
+use crate::domain::job::task::{CancelMark, TaskState, UsualPause, Verdict};
 use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use crate::domain::route::Target;
 use crate::domain::route::shift::{Shifted, Went};
@@ -262,12 +262,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
         }
         AttemptFact::GapClosed { .. } => edit_task(state, job, id, |task| task.gap_since = None),
         AttemptFact::VerdictChanged { verdict, usual } => {
-            edit_task(state, job, id, |task| {
-                if *verdict == Some(Verdict::Lost) && !task.is_over() {
-                    task.state_since = at;
-                }
-                (task.verdict, task.usual) = (*verdict, usual.map(Box::new));
-            });
+            edit_task(state, job, id, |task| change_verdict(task, at, *verdict, *usual));
         }
         AttemptFact::CancelMoved { mark, cause: _, late: _ } => edit_task(state, job, id, |task| {
             task.cancel = Some(*mark);
@@ -414,6 +409,13 @@ fn edit_task(state: &mut State, job: JobKey, id: AttemptId, change: impl FnOnce(
             change(task);
         }
     });
+}
+
+fn change_verdict(task: &mut Task, at: At, verdict: Option<Verdict>, usual: Option<UsualPause>) {
+    if verdict == Some(Verdict::Lost) && !task.is_over() {
+        task.state_since = at;
+    }
+    (task.verdict, task.usual) = (verdict, usual.map(Box::new));
 }
 
 fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<PeerTime>) {

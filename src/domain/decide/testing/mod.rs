@@ -238,6 +238,13 @@ impl Fleet {
         self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(events)) });
     }
 
+    fn ends_unseen(&mut self, agent: usize, state: TaskState, millis: u64) {
+        let task = task_id(self.agents[agent].task);
+        let at = self.start + Duration::from_millis(millis);
+        self.times.insert(task.clone(), PeerTime::from_micros(at.micros()));
+        self.states.insert(task, state);
+    }
+
     fn happens(&mut self, event: Event) {
         match event {
             Event::Conduct(agent, conduct) => self.agents[agent].conduct = conduct,
@@ -274,12 +281,7 @@ impl Fleet {
             Event::EndsSilently(agent, state) => {
                 self.states.insert(task_id(self.agents[agent].task), state);
             }
-            Event::EndsUnseen(agent, state, millis) => {
-                let task = task_id(self.agents[agent].task);
-                let at = self.start + Duration::from_millis(millis);
-                self.times.insert(task.clone(), PeerTime::from_micros(at.micros()));
-                self.states.insert(task, state);
-            }
+            Event::EndsUnseen(agent, state, millis) => self.ends_unseen(agent, state, millis),
             Event::Cut(agent) => {
                 let (call, _, stream) = self.agents[agent].streams.pop().expect("an open stream");
                 self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Ended(Err(Cause::Reset))) });
