@@ -252,7 +252,6 @@ impl Screen for AgentView {
                     let page = self.list.target().and_then(|key| Destination::attempt(ctx, key));
                     Some(page.map(|page| Step::Open(Box::new(page))).into_iter().collect())
                 }
-                Action::Back => self.list.clear_one().then(Vec::new),
                 _ => None,
             };
         }

@@ -24,7 +24,7 @@ use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::about;
 use crate::tui::views::frame::{empty, inside, labelled};
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{List, Listing, Order, Rows, shows_list};
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
@@ -357,7 +357,6 @@ impl Screen for AuditView {
                 (self.verified, self.checked) = (None, None);
                 Some(Vec::new())
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -375,13 +374,7 @@ impl Screen for AuditView {
         ]
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).0

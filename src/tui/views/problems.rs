@@ -20,7 +20,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside, with_scratch};
-use crate::tui::views::listing::{List, Listing};
+use crate::tui::views::listing::{List, Listing, shows_list};
 use crate::tui::views::problem;
 use crate::tui::views::problem::{Item, Known};
 use crate::tui::views::problem_rows::{ProblemColumn, ProblemRows, agent_name, headline};
@@ -413,7 +413,6 @@ impl Screen for ProblemsView {
             Action::Open => {
                 Some(self.opened(ctx).map(|page| Step::Open(Box::new(page))).into_iter().collect())
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -502,13 +501,7 @@ impl Screen for ProblemsView {
         false
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).list

@@ -17,7 +17,7 @@ use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::about;
 use crate::tui::views::frame::{empty, inside, labelled};
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{List, Listing, Order, Rows, shows_list};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
@@ -278,7 +278,6 @@ impl Screen for SourcesView {
                 Some(vec![Step::Open(Box::new(page))])
             }
             Action::NextPane => Some(vec![Step::Act(Action::ViewCandidates)]),
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -295,13 +294,7 @@ impl Screen for SourcesView {
         ]
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).0

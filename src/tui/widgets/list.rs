@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::Hash;
 
+use crate::tui::actions::Action;
 use crate::tui::saved_view::ListSettings;
 use crate::tui::widgets::sorted::Sorted;
 
@@ -149,6 +150,34 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         } else {
             (self.line + moved).min(height.saturating_sub(1))
         };
+    }
+
+    /// Handles actions that move the cursor or change how the list is shown; false for other actions.
+    pub fn act(&mut self, action: Action, rows: &Sorted<K>, lines: usize) -> bool {
+        let half = isize::try_from(lines / 2).unwrap_or(1).max(1);
+        match action {
+            Action::Down => self.go(rows, 1, lines),
+            Action::Up => self.go(rows, -1, lines),
+            Action::HalfDown => self.go(rows, half, lines),
+            Action::HalfUp => self.go(rows, -half, lines),
+            Action::First => self.first(),
+            Action::Last => self.last(rows, lines),
+            Action::Wide => self.settings.wide = !self.settings.wide,
+            Action::Details => self.details = !self.details,
+            Action::Faults => self.settings.faults = !self.settings.faults,
+            Action::Back => return self.clear_one(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Clears one thing: marks, then the filter, then the filter of faults. False if there was nothing.
+    fn clear_one(&mut self) -> bool {
+        if self.marks.is_empty() {
+            return self.settings.clear_one();
+        }
+        self.marks.clear();
+        true
     }
 
     /// To the top; new rows are followed again.

@@ -309,6 +309,8 @@ impl NowView {
     fn moved(&mut self, action: Action, lines: usize) -> bool {
         let at = match self.pane {
             Pane::Impact => return self.impact.act(action, lines),
+            // It leaves another pane.
+            _ if action == Action::Back => return false,
             Pane::Problems => return self.problems.act(action, lines),
             Pane::Agents => return self.pulse.act(action, lines),
             Pane::Live => return self.live.act(action, lines),
@@ -427,10 +429,7 @@ impl Screen for NowView {
                 self.impact.state.first();
                 Some(Vec::new())
             }
-            Action::Back => {
-                if self.pane == Pane::Impact {
-                    return self.impact.clear_one().then(Vec::new);
-                }
+            Action::Back if self.pane != Pane::Impact => {
                 (self.pane, self.stuck) = (Pane::Impact, None);
                 Some(Vec::new())
             }
