@@ -296,11 +296,18 @@ mod tests {
                     assert!(found >= least, "{role:?} {depth:?}: {found:.2}");
                 }
             }
-            // What means something keeps its colour under the selection.
+        }
+    }
+
+    #[test]
+    fn what_means_something_can_be_read_on_the_selection() {
+        use Role::{Accent, Bad, Ok, Warn, You};
+        for (name, text, paper) in [("light", [0; 3], [255; 3]), ("dark", [229; 3], [0; 3])] {
+            let theme = Theme::load(name, Depth::True, false);
             let selected = rgb(theme.style(Accent).bg, paper);
-            for role in [Ok, Warn, Bad, You].iter().filter(|_| depth == Depth::True) {
-                let found = contrast(rgb(theme.style(*role).fg, black), selected);
-                assert!(found >= 4.5, "{role:?} selected: {found:.2}");
+            for role in [Ok, Warn, Bad, You] {
+                let found = contrast(rgb(theme.style(role).fg, text), selected);
+                assert!(found >= 4.5, "{name} {role:?}: {found:.2}");
             }
         }
     }

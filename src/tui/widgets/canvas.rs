@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::text::{fit, is_control_or_hidden};
@@ -226,15 +226,21 @@ impl<'a> Canvas<'a> {
     /// Shows a row as selected. Colours with a meaning stay.
     pub fn select(&mut self, area: Rect) {
         let accent = self.style(Role::Accent);
-        // Of 16 colours, few can be read on that of the selection.
-        let keeps = accent.bg.is_some() && self.theme.depth == Depth::True;
+        // Of 16 colours, few can be read on that of the selection: there the row is turned round.
+        let is_turned = self.theme.depth == Depth::Sixteen;
+        let keeps = is_turned || accent.bg.is_some();
+        let lit = if is_turned {
+            Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED | Modifier::BOLD)
+        } else {
+            accent
+        };
         let meant = [Role::Ok, Role::Warn, Role::Bad, Role::You].map(|role| self.style(role).fg);
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
                 let cell = &mut self.buffer[(x, y)];
                 let fg = Some(cell.fg).filter(|fg| keeps && meant.contains(&Some(*fg)));
-                cell.set_style(accent);
+                cell.set_style(lit);
                 if let Some(fg) = fg {
                     cell.set_fg(fg);
                 }
@@ -251,12 +257,11 @@ impl<'a> Canvas<'a> {
             for x in area.left()..area.right() {
                 let cell = &mut self.buffer[(x, y)];
                 // Where secondary text has the colour of text, it is only less bright.
-                let is_bright = quiet.fg == Some(ratatui::style::Color::Reset);
-                cell.modifier =
-                    if is_bright { ratatui::style::Modifier::DIM } else { ratatui::style::Modifier::empty() };
-                cell.set_fg(ratatui::style::Color::Reset).set_style(paper).set_style(quiet);
+                let is_bright = quiet.fg == Some(Color::Reset);
+                cell.modifier = if is_bright { Modifier::DIM } else { Modifier::empty() };
+                cell.set_fg(Color::Reset).set_style(paper).set_style(quiet);
                 if paper.bg.is_none() {
-                    cell.set_bg(ratatui::style::Color::Reset);
+                    cell.set_bg(Color::Reset);
                 }
             }
         }
@@ -310,7 +315,7 @@ impl<'a> Canvas<'a> {
 
     /// Underlines one cell: the letter that sorts.
     pub fn underline(&mut self, x: u16, y: u16) {
-        let style = Style::new().add_modifier(ratatui::style::Modifier::UNDERLINED);
+        let style = Style::new().add_modifier(Modifier::UNDERLINED);
         let area = Rect::new(x, y, 1, 1).intersection(self.buffer.area);
         self.buffer.set_style(area, style);
     }
