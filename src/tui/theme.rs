@@ -194,7 +194,7 @@ glyphs! {
     login "◆" "!" "Agent requires a login.",
     not_spoken "⊘" "/" "Agent not spoken.",
     cordoned "⊖" "_" "Agent out of service: it gets no new work.",
-    info "·" "-" "Severity info.",
+    info "·" "i" "Severity info.",
     problems "⚑" "P" "Open problems, where the first line has no room for words.",
     queued "…" "." "Task queued or submitted.",
     working "▸" ">" "Task working.",
