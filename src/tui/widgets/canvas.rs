@@ -328,7 +328,7 @@ impl<'a> Canvas<'a> {
             Edge::Middle => (glyphs.tee_left, glyphs.tee_right),
             Edge::Bottom => (glyphs.bottom_left, glyphs.bottom_right),
         };
-        self.line(area, y, (left, glyphs.horizontal, right), Role::Border, title, facts);
+        self.line(area, y, (left, glyphs.horizontal, right, false), Role::Border, title, facts);
     }
 
     /// A line across a frame that meets the line between two panes above it.
@@ -360,14 +360,14 @@ impl<'a> Canvas<'a> {
             Edge::Middle => (glyphs.heavy_tee_left, glyphs.horizontal, glyphs.heavy_tee_right),
             Edge::Bottom => (glyphs.heavy_bottom_left, glyphs.heavy_horizontal, glyphs.heavy_bottom_right),
         };
-        self.line(area, y, (left, middle, right), role, title, facts);
+        self.line(area, y, (left, middle, right, joint == Edge::Bottom), role, title, facts);
     }
 
     fn line(
         &mut self,
         area: Rect,
         y: u16,
-        (left, middle, right): (&str, &str, &str),
+        (left, middle, right, is_bottom): (&str, &str, &str, bool),
         role: Role,
         title: &[Span],
         facts: &[Span],
@@ -382,6 +382,14 @@ impl<'a> Canvas<'a> {
         }
         self.put(to, y, right, role, 1);
         let room = area.width.saturating_sub(4);
+        // What keys do is left out from the end, never cut in mid-word.
+        let whole;
+        let title = if is_bottom {
+            whole = whole_hints(title, room.saturating_sub(1));
+            &whole
+        } else {
+            title
+        };
         let padded = |spans: &[Span]| if width(spans) == 0 { 0 } else { width(spans).saturating_add(2) };
         let title_width = padded(title);
         // The title is cut before the facts, but something of it stays.
@@ -429,6 +437,30 @@ impl<'a> Canvas<'a> {
             self.put(x, to, glyphs.tee_up, Role::Border, 1);
         }
     }
+}
+
+/// Hints of keys that fit into `room` cells: whole ones are left out from the end. Two spaces stand between them.
+pub fn whole_hints(hints: &[Span], room: u16) -> Vec<Span> {
+    let mut text: String = hints.iter().map(|hint| hint.text.as_str()).collect();
+    while text.width() > usize::from(room) {
+        let Some(cut) = text.trim_end().rfind("  ") else { break };
+        text.truncate(cut);
+    }
+    cut_spans(hints, 0, text.trim_end().len())
+}
+
+/// The bytes of a line of pieces from one place to another.
+pub fn cut_spans(line: &[Span], from: usize, to: usize) -> Vec<Span> {
+    let mut at = 0;
+    let mut cut = Vec::new();
+    for one in line {
+        let (start, end) = (from.max(at), to.min(at + one.text.len()));
+        if start < end {
+            cut.push(span(&one.text[start - at..end - at], one.role));
+        }
+        at += one.text.len();
+    }
+    cut
 }
 
 /// The cells that a title keeps beside facts, if it is longer.
