@@ -209,7 +209,7 @@ glyphs! {
     cursor "▌" ">" "The selected row.",
     marked "▪" "*" "A marked row.",
     to "→" "->" "Where work goes.",
-    gap "╌" "~" "No updates arrived.",
+    gap "╌" ":" "No updates arrived.",
     bar "━" "=" "A time span.",
     beside "─" "-" "A parallel time span.",
     top_left "┌" "+" "Corner.",
@@ -241,7 +241,7 @@ glyphs! {
     descending "↓" "v" "Sorted downwards.",
     open "▾" "v" "Unfolded.",
     folded "▸" ">" "Folded.",
-    ellipsis "…" "." "Cut.",
+    ellipsis "…" "~" "Cut.",
 }
 
 #[cfg(test)]

@@ -196,7 +196,7 @@ impl<'a> Canvas<'a> {
 
     fn shortened(&self, text: &str, most: usize) -> String {
         let cut = fit(text, most);
-        if self.theme.is_ascii() { cut.replace('…', ".") } else { cut }
+        if self.theme.is_ascii() { cut.replace('…', self.theme.glyphs.ellipsis) } else { cut }
     }
 
     /// Draws pieces in a row; returns the cells used.
