@@ -93,6 +93,23 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         self.seen = window;
     }
 
+    /// Shows the first rows as long as the selected one fits below them: where rows change places all the time, the worst
+    /// must not leave the screen because another one got better.
+    pub fn keep_first(&mut self, rows: &Sorted<K>, height: usize) {
+        if let Some(selected) = self.selected {
+            let above = rows.above(selected).take(height).count();
+            if above < height {
+                self.line = above;
+                self.seen = self.window(rows, height).0;
+            }
+        }
+    }
+
+    /// Rows above the window.
+    pub fn above(&self, rows: &Sorted<K>) -> usize {
+        self.selected.and(self.seen.first()).map_or(0, |first| rows.above(*first).count())
+    }
+
     /// Rows that came in are counted if they are above the window.
     pub fn came_in(&mut self, rows: &Sorted<K>, new: &[K]) {
         if let (Some(_), Some(first)) = (self.selected, self.seen.first()) {
@@ -284,6 +301,30 @@ mod tests {
         assert_eq!((list.selected, list.line), (Some(10), 0));
         list.first();
         assert_eq!(list.window(&sorted, 3), (vec![10, 9, 8], None));
+    }
+
+    #[test]
+    fn the_first_rows_stay_where_the_selected_one_fits_below_them() {
+        for (height, value, expected) in [
+            // It fell to the third place of five: the worst are still there.
+            (3, 3, (vec![5, 2, 4], 2, 0)),
+            // It fell further than there are lines: it stays on its line, and the worst are counted.
+            (3, 0, (vec![3, 1, 4], 2, 2)),
+            (1, 3, (vec![4], 0, 2)),
+        ] {
+            let mut list: ListState<u32> = ListState::new(0);
+            let mut sorted = rows(&[1, 2, 3, 4, 5]);
+            list.go(&sorted, 1, height);
+            list.refresh(&sorted, height);
+            assert_eq!(list.selected, Some(4));
+            for (key, value) in [(4, value), (2, 4), (3, 2)] {
+                sorted.put(key, Some(SortKey::Number(value)));
+            }
+            list.refresh(&sorted, height);
+            list.keep_first(&sorted, height);
+            let (window, at) = list.window(&sorted, height);
+            assert_eq!((window, at.unwrap_or(9), list.above(&sorted)), expected, "{height} {value}");
+        }
     }
 
     #[test]
