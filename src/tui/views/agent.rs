@@ -197,7 +197,7 @@ impl Screen for AgentView {
         let title = [span(format!("fleet › {}", agent.name.line()), Role::Title)];
         let mut facts = vec![span(format!("{} {}", label.mark, label.word), label.role)];
         if self.tab == Tab::Tasks {
-            facts = self.list.facts(ctx, format!("{} {}", label.mark, label.word));
+            facts = self.list.facts(ctx, area, format!("{} {}", label.mark, label.word));
         }
         canvas.rule(area, area.y, Edge::Top, &title, &facts);
         let inner = inside(area);

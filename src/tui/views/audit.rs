@@ -306,7 +306,7 @@ impl Screen for AuditView {
         let count = self.list.source.0.len();
         let more = if self.has_more { "newest " } else { "" };
         let first = format!("{more}{} in {} · ", format::count(count), ctx.window.word(&ctx.clocks));
-        let mut facts = self.list.facts(ctx, first);
+        let mut facts = self.list.facts(ctx, area, first);
         facts.insert(1.min(facts.len()), span(state, role));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         let (list, below) = self.parts(area);

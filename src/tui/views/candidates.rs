@@ -178,7 +178,7 @@ impl Screen for CandidatesView {
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let count = self.list.source.rows.len();
-        let facts = self.list.facts(ctx, format!("{count} named by cards, none of them asked"));
+        let facts = self.list.facts(ctx, area, format!("{count} named by cards, none of them asked"));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.settings.filter.is_empty();

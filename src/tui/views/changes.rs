@@ -205,7 +205,7 @@ impl Screen for ChangesView {
             }
             _ => format!("{count} in {window}"),
         };
-        let facts = self.list.facts(ctx, first);
+        let facts = self.list.facts(ctx, area, first);
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.settings.filter.is_empty();

@@ -175,7 +175,7 @@ impl Screen for FleetView {
         let first =
             if shown == listed { format!("{listed} {word}") } else { format!("{shown} of {listed} {word}") };
         let first = format!("{first} · results of the {}", ctx.window_words());
-        let mut facts = self.list.facts(ctx, first);
+        let mut facts = self.list.facts(ctx, area, first);
         if ctx.snapshot.watching_since > At::ZERO {
             let text =
                 format!(" · watching since {}", ctx.clocks.second(ctx.snapshot.watching_since, ctx.now));

@@ -11,7 +11,7 @@ use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::saved_view::{ListKind, ListSettings, SavedView};
 use crate::tui::theme::Role;
-use crate::tui::views::frame::with_scratch;
+use crate::tui::views::frame::{inside, with_scratch};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::list::ListState;
@@ -152,9 +152,10 @@ pub trait List {
         let (all, settings) = (self.columns(), self.settings());
         let highest_first = all.get(settings.sort).is_some_and(|column| column.highest_first);
         let turned = highest_first == settings.reversed;
+        let columns = |settings: &ListSettings| ctx.preferences.columns.of(self.kind(), all, settings);
         Shown {
-            columns: ctx.preferences.columns.of(self.kind(), all, settings),
-            wide: settings.wide,
+            columns: columns(settings),
+            usual: settings.wide.then(|| columns(&ListSettings { wide: false, ..settings.clone() })),
             sort: Sort { by: settings.sort, reversed: turned },
             cursor,
         }
@@ -385,10 +386,18 @@ impl<R: Rows> Listing<R> {
         touched
     }
 
-    /// The text at the right of the title: a count, then marks, filter and new rows.
-    pub fn facts(&self, ctx: &Context, count: String) -> Vec<Span> {
+    /// The text at the right of the title of a view: a count, then marks, filter, new rows and what wide mode shows.
+    pub fn facts(&self, ctx: &Context, area: Rect, count: String) -> Vec<Span> {
         let (state, settings) = (&self.state, &self.state.settings);
         let mut facts = vec![span(count, Role::Plain)];
+        if settings.wide {
+            let rows: Vec<Row> = with_scratch(ctx, |canvas| {
+                state.seen().iter().map(|key| self.source.row(canvas, ctx, *key)).collect()
+            });
+            let shown = self.telling(ctx, Cursor::None, &rows);
+            let words = table::wide_words(R::Column::COLUMNS, &shown, &rows, inside(area).width);
+            facts.push(span(format!(" · {words}"), Role::You));
+        }
         if self.is_building() {
             facts.push(span(" · sorting", Role::Doubt));
         }
@@ -414,7 +423,6 @@ impl<R: Rows> Listing<R> {
 
     /// Handles actions that move, mark or show rows, and `esc` while it has something to clear; false for other actions.
     pub fn act(&mut self, action: Action, lines: usize) -> bool {
-        let half = isize::try_from(lines / 2).unwrap_or(1).max(1);
         match action {
             // While a worker sorts, the displayed rows are still in the previous order.
             Action::Mark | Action::MarkAll | Action::MarkTo if self.is_building() => {}
@@ -435,14 +443,11 @@ impl<R: Rows> Listing<R> {
         for columns in std::iter::once(&mut shown.columns).chain(&mut shown.usual) {
             columns.retain(|at| !self.source.says_nothing(R::Column::at(*at), rows));
         }
-        self.state.marks.clear();
-        true
+        shown
     }
 
     fn draw_rows(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, cursor: Cursor, rows: &[Row]) {
-        let mut shown = self.shown(ctx, cursor);
-        shown.columns.retain(|at| !self.source.says_nothing(R::Column::at(*at), rows));
-        table::draw(canvas, area, R::Column::COLUMNS, &shown, rows);
+        table::draw(canvas, area, R::Column::COLUMNS, &self.telling(ctx, cursor, rows), rows);
     }
 
     /// Draws head and rows.

@@ -457,7 +457,7 @@ impl Screen for MetricsView {
             ctx.window_words(),
             ctx.baseline_words()
         );
-        let facts = self.list.facts(ctx, first);
+        let facts = self.list.facts(ctx, area, first);
         canvas.rule(area, area.y, Edge::Top, &[span("metrics", Role::Title)], &facts);
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {

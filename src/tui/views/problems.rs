@@ -364,7 +364,7 @@ impl Screen for ProblemsView {
         let over = ctx.snapshot.problems.len() - ctx.snapshot.open_problems().count();
         let over = if over > 0 { format!(" · {over} cleared lately") } else { String::new() };
         let first = format!("{}{over}", ctx.snapshot.problem_counts().words());
-        canvas.rule(area, area.y, Edge::Top, &self.list.title(), &self.list.facts(ctx, first));
+        canvas.rule(area, area.y, Edge::Top, &self.list.title(), &self.list.facts(ctx, area, first));
         let parts = self.parts(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;

@@ -241,7 +241,7 @@ impl Screen for PulseView {
             step => format::window(Duration::from_secs(u64::from(step) * 60)),
         };
         let first = format!("{} · each cell {each}", ctx.window_words());
-        let facts = self.list.facts(ctx, first);
+        let facts = self.list.facts(ctx, area, first);
         canvas.rule(area, area.y, Edge::Top, &[span("pulse", Role::Title)], &facts);
         let inner = inside(area);
         if self.list.rows.is_empty() {

@@ -322,7 +322,7 @@ impl Screen for QueueView {
             0 => String::new(),
             count => format!(" · {} sent in {watched}", format::count(count)),
         };
-        let facts = self.list.facts(ctx, format!("{waiting}{left} · {}", rows.dead_words()));
+        let facts = self.list.facts(ctx, area, format!("{waiting}{left} · {}", rows.dead_words()));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = self.list.state.settings.leaves_out();

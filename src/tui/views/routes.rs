@@ -418,7 +418,7 @@ impl Screen for RoutesView {
                 Some(0) => "no rules".to_owned(),
                 Some(revision) => format!("{count}, revision {revision:08x}"),
             };
-            canvas.rule(area, area.y, Edge::Top, &self.list.title(), &self.list.facts(ctx, first));
+            canvas.rule(area, area.y, Edge::Top, &self.list.title(), &self.list.facts(ctx, area, first));
             if self.list.rows.is_empty() && self.revision.is_some() {
                 let filtered = self.list.state.settings.leaves_out();
                 empty(

@@ -229,7 +229,7 @@ impl Screen for SourcesView {
         let failing = |row: &SourceRow| row.health == SourceHealth::Failing;
         let failing = ctx.snapshot.sources.iter().filter(|(_, row)| failing(row)).count();
         let first = format!("{count} configured · {failing} failing");
-        let facts = self.list.facts(ctx, first);
+        let facts = self.list.facts(ctx, area, first);
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {

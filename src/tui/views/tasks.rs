@@ -112,7 +112,7 @@ impl Screen for TasksView {
         } else {
             format!("{shown} of {}", format::count(ctx.snapshot.attempts.len()))
         };
-        canvas.rule(area, area.y, Edge::Top, &title, &self.list.facts(ctx, first));
+        canvas.rule(area, area.y, Edge::Top, &title, &self.list.facts(ctx, area, first));
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
             let settings = &self.list.state.settings;

@@ -42,11 +42,11 @@ const SEARCHED: usize = 20_000;
 columns! {
     /// The columns of the frames.
     pub enum FrameColumn {
-        Time = fixed("TIME", 'T', 12, 6).highest_first(),
-        Agent = flexible("AGENT", 'A', 10, 5),
-        Call = fixed("CALL", 'C', 5, 2).right().highest_first(),
+        Time = fixed("TIME", 'T', 12, 8).highest_first(),
+        Agent = flexible("AGENT", 'A', 10, 7),
+        Call = fixed("CALL", 'C', 5, 4).right().highest_first(),
         Frame = flexible("FRAME", 'F', 24, 9),
-        Size = fixed("SIZE", 'S', 7, 3).right().highest_first(),
+        Size = fixed("SIZE", 'S', 7, 5).right().highest_first(),
     }
 }
 
@@ -401,7 +401,7 @@ impl Screen for WireView {
         let (window, cursor) = self.state.window(&self.rows, lines);
         let rows = self.drawn(ctx, &window);
         let shown = self.visible(ctx, cursor.map_or(Cursor::Follows, Cursor::On));
-        table::draw(canvas, list, FrameColumn::COLUMNS, &Shown { wide: true, ..shown }, &rows);
+        table::draw(canvas, list, FrameColumn::COLUMNS, &shown, &rows);
         if let (Some(pane), Some((agent, frame))) = (below, self.target_frame()) {
             let whole_rule = Rect { x: area.x, width: area.width, ..pane };
             let title = [span(name_of(ctx, agent, frame), Role::Title)];

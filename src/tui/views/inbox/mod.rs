@@ -441,7 +441,7 @@ impl Screen for InboxView {
             && self.list.state.settings.sort == WaitingColumn::Waits.number()
             && !self.list.state.settings.reversed;
         let order = if by_age { " · oldest first" } else { "" };
-        let facts = self.list.facts(ctx, format!("{count} {word}{order}"));
+        let facts = self.list.facts(ctx, area, format!("{count} {word}{order}"));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         let Parts { list, conversation, foot, behind, lately } = self.parts(area);
         let mut head = |pane: Rect, title: &str| {

@@ -184,7 +184,11 @@ impl NowView {
             _ => "OK and P95 of the last part".to_owned(),
         };
         let text = format!("{lately} · {} · worst first", ctx.baseline_words());
-        let facts = self.impact.facts(ctx, text);
+        let mut facts = self.impact.facts(ctx, area, text);
+        let above = self.impact.state.above(&self.impact.rows);
+        if above > 0 {
+            facts.push(span(format!(" · {} {above} above", ctx.glyphs().more), Role::You));
+        }
         let by = self.by_words();
         let title = [
             span("now", Role::Title),
