@@ -71,6 +71,9 @@ pub struct AgentView {
     seen_facts: u64,
 }
 
+/// Cells of the time and the age in the history.
+const AFTER_TIMES: usize = 27;
+
 impl AgentView {
     /// The page of an agent.
     pub fn new(key: AgentKey, id: AgentId) -> Self {
@@ -123,7 +126,7 @@ impl AgentView {
             Tab::Card => about::card(canvas, ctx, agent, width),
             Tab::Skills => about::skills(ctx, agent, width),
             Tab::Raw => self.raw.1.clone(),
-            Tab::History => self.history_lines(canvas, ctx),
+            Tab::History => text::wrap_spans(&self.history_lines(canvas, ctx), width, AFTER_TIMES),
             Tab::Tasks => Vec::new(),
         }
     }

@@ -34,6 +34,9 @@ const ANEW: Duration = Duration::from_secs(1);
 /// From this width on, evidence and log are shown side by side.
 const WIDE: u16 = 100;
 
+/// Cells of the time in a log.
+const AFTER_TIME: usize = 10;
+
 /// A part of the screen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pane {
@@ -125,7 +128,11 @@ impl ProblemsView {
         let lower = if below < 14 { 0 } else { (below * 2 / 5).max(5) };
         let about = Rect { height: below - lower, ..whole };
         let rest = Rect { y: about.bottom(), height: lower, ..whole };
-        let half = Rect { width: area.width / 2, ..rest };
+        // Evidence is a list, and gets what its lines need; the log can be wrapped.
+        let shown = self.known.as_ref().map_or(&[][..], |known| &known.shown);
+        let needs = shown.iter().map(|line| width(line).saturating_add(5)).max().unwrap_or(0);
+        let needs = needs.saturating_add(7) / 8 * 8;
+        let half = Rect { width: needs.clamp(area.width / 3, area.width * 3 / 5), ..rest };
         let other = Rect { x: half.right(), width: area.width - half.width, ..rest };
         let one = |pane: Pane| (self.pane == pane).then_some(if lower == 0 { whole } else { rest });
         let (about, evidence, log) = match (lower, area.width >= WIDE) {
@@ -161,9 +168,9 @@ impl ProblemsView {
         problem::explain(canvas, ctx, problem, known, &headline, width)
     }
 
-    fn log_lines(&self) -> Vec<Vec<Span>> {
+    fn log_lines(&self, width: usize) -> Vec<Vec<Span>> {
         match (&self.log_lines, self.list.target()) {
-            (Some((of, _, lines)), Some(key)) if *of == key => lines.clone(),
+            (Some((of, _, lines)), Some(key)) if *of == key => text::wrap_spans(lines, width, AFTER_TIME),
             _ if self.fleet_facts.of(Owner::Fleet).is_none() => vec![vec![span("reading", Role::Doubt)]],
             _ => Vec::new(),
         }
@@ -222,8 +229,8 @@ impl ProblemsView {
                 self.about.act(action, &lines, height).then(Vec::new)
             }
             Pane::Log => {
-                let lines = self.log_lines();
-                self.log.act(action, &lines, size(parts.log).1).then(Vec::new)
+                let (width, height) = size(parts.log);
+                self.log.act(action, &self.log_lines(width), height).then(Vec::new)
             }
             Pane::Evidence => {
                 let last = self.items().len().saturating_sub(1);
@@ -306,7 +313,7 @@ impl ProblemsView {
             let shown = self.known.as_ref().map_or(&[][..], |known| &known.shown);
             for (row, (at, line)) in (0..area.height).zip(shown.iter().enumerate().skip(first)) {
                 let y = area.y + row;
-                canvas.put_spans(area.x, y, line, area.width);
+                canvas.put_spans(area.x, y, &problem::fitted(line, area.width), area.width);
                 if self.pane == Pane::Evidence && at == self.item {
                     canvas.put(area.x - 1, y, ctx.glyphs().cursor, Role::Accent, 1);
                 }
@@ -320,7 +327,7 @@ impl ProblemsView {
             let facts = [span(problem::clears(problem), Role::Quiet)];
             head(canvas, pane, parts.evidence.is_some(), &name, &facts);
             let area = inner(pane);
-            text::draw(canvas, area, &self.log_lines(), &self.log);
+            text::draw(canvas, area, &self.log_lines(usize::from(area.width)), &self.log);
         }
     }
 }
@@ -525,8 +532,8 @@ impl Screen for ProblemsView {
                 Some(self.about.look_for(text, &lines, height(parts.about)))
             }
             Pane::Log => {
-                let lines = self.log_lines();
-                Some(self.log.look_for(text, &lines, height(parts.log)))
+                let wide = parts.log.map_or(0, |pane| usize::from(pane.width.saturating_sub(4)));
+                Some(self.log.look_for(text, &self.log_lines(wide), height(parts.log)))
             }
             Pane::List | Pane::Evidence => {
                 self.list.state.settings.filter = Filter::parse(text);
