@@ -155,7 +155,6 @@ async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Resu
     }
 }
 
-/// Reports usage errors in the chosen format; help and version are not errors.
 /// Refuses an empty value: in a script it is a variable that is not set, and without it a command would start other work,
 /// or do it to more. An empty message has words of its own.
 fn refuse_empty(words: &[OsString]) -> Result<(), clap::Error> {
@@ -184,6 +183,7 @@ fn refuse_empty(words: &[OsString]) -> Result<(), clap::Error> {
     Ok(())
 }
 
+/// Reports usage errors in the chosen format; help and version are not errors.
 fn usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -194,13 +194,19 @@ fn usage(error: &clap::Error) -> ExitCode {
     let json =
         words.windows(2).any(|pair| matches!(pair[0].as_str(), "-o" | "--output") && pair[1] == "json")
             || words.iter().any(|word| word == "--output=json" || word == "-ojson");
-    if json {
-        let failure = Failure::usage(error_in_one_line(&error.to_string()))
-            .hint("quarterdeck help names every verb and flag");
-        return Printer::new(Output::Json).fail(&failure);
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
+        let _nobody_reads_it = error.print();
+        return ExitCode::from(2);
     }
-    let _nobody_reads_it = error.print();
-    ExitCode::from(2)
+    // One form for every failure, whoever found it.
+    let text = error.to_string();
+    let form = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let hint = match form {
+        Some(form) => format!("the form is {form}; --help says more"),
+        None => "quarterdeck help names every verb and flag".to_owned(),
+    };
+    let failure = Failure::usage(error_in_one_line(&text)).hint(hint);
+    Printer::new(if json { Output::Json } else { Output::Text }).fail(&failure)
 }
 
 /// What was wrong, as far as the usage behind it; what is missing or possible stands on lines of its own there.

@@ -14,6 +14,7 @@ use crate::domain::shell_words::flag;
 use crate::domain::text::Untrusted;
 use crate::protocol::json as wire;
 use crate::shutdown::{self, Reason};
+use crate::tui::widgets::text::wrap;
 
 /// The error of a write to a closed terminal.
 const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
@@ -310,7 +311,7 @@ impl Printer {
     pub fn warn(&mut self, text: impl Into<Untrusted>) {
         self.end_piece();
         self.end_progress();
-        let _nobody_reads_it = writeln!(io::stderr(), "quarterdeck: {}", text.into().line());
+        remark(&format!("quarterdeck: {}", text.into().line()));
     }
 
     /// The same beside a text that is being printed, which goes on unbroken unless both are seen in one place.
@@ -319,7 +320,7 @@ impl Printer {
             self.end_piece();
         }
         self.end_progress();
-        let _nobody_reads_it = writeln!(io::stderr(), "quarterdeck: {}", text.into().line());
+        remark(&format!("quarterdeck: {}", text.into().line()));
     }
 
     /// True if progress is shown.
@@ -350,7 +351,7 @@ impl Printer {
         } else {
             self.warn(format!("{} ({})", failure.message.line(), failure.code));
             for fault in failure.faults.iter().flat_map(|faults| faults.several()) {
-                let _nobody_reads_it = writeln!(io::stderr(), "{}", Untrusted::from(fault).line());
+                remark(&Untrusted::from(fault).line());
             }
             if let Some(hint) = &failure.hint {
                 self.warn(format!("→ {}", hint.line()));
@@ -358,6 +359,13 @@ impl Printer {
         }
         ExitCode::from(failure.exit)
     }
+}
+
+/// Prints a line to stderr; a terminal that is narrower gets several, which break between words.
+fn remark(line: &str) {
+    let width = crossterm::terminal::size().ok().filter(|_| io::stderr().is_terminal());
+    let width = width.map_or(usize::MAX, |(columns, _)| usize::from(columns.max(20)));
+    let _nobody_reads_it = writeln!(io::stderr(), "{}", wrap(line, width).join("\n"));
 }
 
 /// A table with aligned columns, for text output.

@@ -112,7 +112,7 @@ actions! {
     NextMatch "next-match" Find ["n"] "next" "In a text, or after a search: the next match.",
     PrevMatch "previous-match" Find ["N"] "before" "In a text, or after a search: the previous match.",
     Faults "faults-only" Find ["z", "ctrl-z"] "faults" "Show only faulty or doubtful rows.",
-    Wide "wide" Find ["w"] "wide" "All columns.",
+    Wide "wide" Find ["w"] "wide" "All columns; where they do not fit, those that are left out.",
     Group "group" Find [] "group" "Group the fleet: by replicas, provider, version, region, framework or a label.",
     Time "time" Find ["t"] "time" "The time window of all views, and the window it is compared with.",
     Hold "hold" Find ["p"] "hold" "Freeze the screen, or resume; watching continues.",

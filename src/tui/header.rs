@@ -58,6 +58,14 @@ struct Piece {
     spans: Vec<Span>,
     /// The higher, the longer it stays; 9 never goes.
     keep: u8,
+    /// What stands there before it goes.
+    short: Option<Span>,
+}
+
+impl Piece {
+    fn new(span: Span, keep: u8) -> Self {
+        Self { spans: vec![span], keep, short: None }
+    }
 }
 
 /// Draws the first line.
@@ -79,7 +87,10 @@ pub fn draw(canvas: &mut Canvas<'_>, ctx: &Context, y: u16) {
         while level != Words::All && total(&line, gap) > room {
             let weakest = (0..line.len()).filter(|at| line[*at].keep < 9).min_by_key(|at| line[*at].keep);
             let Some(at) = weakest else { break };
-            line.remove(at);
+            match line[at].short.take() {
+                Some(short) => line[at].spans = vec![short],
+                None => drop(line.remove(at)),
+            }
         }
         if total(&line, gap) <= room {
             break;
@@ -110,12 +121,11 @@ const GAP: u16 = 3;
 const SHORT_NAME: usize = 12;
 
 fn total(line: &[Piece], gap: u16) -> u16 {
-    line.iter().map(|piece| width(&piece.spans) + gap).sum()
+    line.iter().map(|piece| width(&piece.spans) + gap).sum::<u16>().saturating_sub(gap)
 }
 
 fn pieces(ctx: &Context, counts: &Counts, level: Words) -> Vec<Piece> {
     let glyphs = ctx.glyphs();
-    let words = level == Words::All;
     let short = matches!(level, Words::None | Words::Least);
     let name = if short {
         Untrusted::from(ctx.info.fleet.as_str()).line().fit(SHORT_NAME)
@@ -143,11 +153,9 @@ fn pieces(ctx: &Context, counts: &Counts, level: Words) -> Vec<Piece> {
         _ => Role::Quiet,
     };
     let mut need = format!("{need} {need_words}");
-    let notices = ProblemCounts { muted: 0, ..counts.problems };
-    let mut problems = ProblemCounts { notices: 0, ..notices }.words();
-    if words {
-        problems = notices.words();
-    } else if short {
+    let mut problems = ProblemCounts { notices: 0, muted: 0, ..counts.problems }.words();
+    let notices = counts.problems.notice_words();
+    if short {
         need = format!("{}{}", glyphs.you, counts.need_you);
         problems = format!("{}{}", glyphs.problems, counts.problems.problems);
     }
@@ -160,34 +168,35 @@ fn pieces(ctx: &Context, counts: &Counts, level: Words) -> Vec<Piece> {
         None
     };
     let mut line = vec![
-        Piece { spans: fleet, keep: 9 },
-        Piece { spans: agents(ctx, counts, level), keep: 9 },
-        Piece { spans: vec![span(format!("{} live", counts.live), Role::Plain)], keep: 3 },
-        Piece { spans: vec![span(need, quiet(counts.need_you as usize, Role::You))], keep: 9 },
-        Piece {
-            spans: vec![span(problems, quiet(counts.problems.problems as usize, problem_role))],
-            keep: 9,
-        },
+        Piece { spans: fleet, keep: 9, short: None },
+        Piece { spans: agents(ctx, counts, level), keep: 9, short: None },
+        Piece::new(span(format!("{} live", counts.live), Role::Plain), 3),
+        Piece::new(span(need, quiet(counts.need_you as usize, Role::You)), 9),
+        Piece::new(span(problems, quiet(counts.problems.problems as usize, problem_role)), 9),
     ];
+    if counts.problems.notices > 0 {
+        let short = Some(span(format!("{}{}", glyphs.info, counts.problems.notices), Role::Quiet));
+        line.push(Piece { short, ..Piece::new(span(notices, Role::Quiet), 4) });
+    }
     if counts.unsaved {
-        line.push(Piece { spans: vec![span("UNSAVED", Role::Bad)], keep: 9 });
+        line.push(Piece::new(span("UNSAVED", Role::Bad), 9));
     }
     if let Some(last) = last {
-        line.push(Piece { spans: vec![last], keep: 2 });
+        line.push(Piece::new(last, 2));
     }
     if let Some(batch) = &ctx.batch {
         let role = if batch.bad > 0 { Role::Warn } else { Role::Plain };
-        line.push(Piece { spans: vec![span(batch.words(), role)], keep: 9 });
+        line.push(Piece::new(span(batch.words(), role), 9));
     }
-    line.push(Piece { spans: vec![span(ctx.window.word(&ctx.clocks), Role::Quiet)], keep: 1 });
+    line.push(Piece::new(span(ctx.window.word(&ctx.clocks), Role::Quiet), 1));
     if ctx.held {
         let behind = ctx.latest.rev - ctx.snapshot.rev;
         let word = if behind == 1 { "change" } else { "changes" };
-        line.push(Piece { spans: vec![span(format!("HELD, {behind} {word} behind"), Role::You)], keep: 9 });
+        line.push(Piece::new(span(format!("HELD, {behind} {word} behind"), Role::You), 9));
     }
     if let Some(second) = ctx.caption.as_ref().and_then(|caption| caption.second) {
         let time = format!("story {}:{:02}", second / 60, second % 60);
-        line.push(Piece { spans: vec![span(time, Role::Quiet)], keep: 1 });
+        line.push(Piece::new(span(time, Role::Quiet), 1));
     }
     line
 }

@@ -19,23 +19,20 @@ pub fn caption_text(ctx: &Context, text: &str) -> Vec<String> {
     lines
 }
 
-/// Lines of the caption: one or two, three on stage, none without a presentation.
+/// Below this height the caption has one line, beside the one that says what to press.
+const LOW: u16 = 16;
+
+/// Lines of the caption: one or two and what to press, three on stage, none without a presentation.
 pub fn caption_lines(ctx: &Context) -> u16 {
-    match &ctx.caption {
-        None => 0,
-        Some(caption) if caption.text.is_empty() => 0,
-        Some(_) if ctx.size.1 < 16 => 1,
-        Some(caption) => {
-            if ctx.on_stage() {
-                return 3;
-            }
-            let tour = u16::from(
-                ctx.info.presenter.is_some_and(|presenter| presenter.tour) && caption.tour.is_some(),
-            );
-            let lines = caption_text(ctx, &caption.text).len();
-            u16::try_from(lines).unwrap_or(1) + tour
-        }
+    let Some(caption) = ctx.caption.as_ref().filter(|caption| !caption.text.is_empty()) else { return 0 };
+    let is_low = ctx.size.1 < LOW;
+    if ctx.on_stage() {
+        return if is_low { 1 } else { 3 };
     }
+    let is_tour = ctx.info.presenter.is_some_and(|presenter| presenter.tour);
+    let tour = u16::from(is_tour && caption.tour.is_some());
+    let lines = if is_low { 1 } else { caption_text(ctx, &caption.text).len() };
+    u16::try_from(lines).unwrap_or(1) + tour
 }
 
 /// The area of the view: between the first line and the last border, above the caption.

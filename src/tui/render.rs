@@ -12,7 +12,7 @@ use crate::tui::layout::LEAST;
 use crate::tui::model::Model;
 use crate::tui::overlays::Overlay;
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, DrawnText, Edge, span};
+use crate::tui::widgets::canvas::{Canvas, DrawnText, Edge, span, whole_hints};
 use crate::tui::widgets::text::wrap;
 use crate::tui::{header, layout};
 
@@ -106,14 +106,22 @@ fn caption(canvas: &mut Canvas<'_>, model: &Model) {
         }
         return;
     }
-    let lines = layout::caption_text(ctx, &caption.text);
-    for (y, line) in (line..area.bottom()).zip(&lines) {
-        canvas.put(area.x + 2, y, line, Role::Caption, room);
+    let is_tour = ctx.info.presenter.is_some_and(|presenter| presenter.tour);
+    let tour = caption.tour.as_ref().filter(|_| is_tour && area.height > 1);
+    let mut end = area.bottom();
+    if let Some(tour) = tour {
+        // What to press is told in full, if need be instead of the text.
+        let lines = wrap(&format!("press  {tour}"), usize::from(room));
+        end = area.bottom().saturating_sub(u16::try_from(lines.len()).unwrap_or(1)).max(area.y);
+        for (y, line) in (end..area.bottom()).zip(&lines) {
+            canvas.put(area.x + 2, y, line, Role::Caption, room);
+        }
     }
-    if usize::from(area.height) > lines.len()
-        && let Some(tour) = &caption.tour
-    {
-        canvas.put(area.x + 2, area.bottom() - 1, &format!("press  {tour}"), Role::Caption, room);
+    // A single line shows the beginning of the text, with its cut.
+    let lines = layout::caption_text(ctx, &caption.text);
+    let lines = if end.saturating_sub(line) == 1 { vec![caption.text.clone()] } else { lines };
+    for (y, line) in (line..end).zip(&lines) {
+        canvas.put(area.x + 2, y, line, Role::Caption, room);
     }
 }
 
@@ -125,6 +133,8 @@ fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     if let Some(overlay) = model.overlays.last() {
         let words = overlay.keys(ctx);
         if !words.is_empty() {
+            let words = whole_hints(&[span(words, Role::Quiet)], area.width.saturating_sub(6));
+            let words = words.first().map_or("", |words| words.text.as_str());
             canvas.put(area.x + 2, y, &format!(" {words} "), Role::Quiet, area.width.saturating_sub(4));
         }
         return;

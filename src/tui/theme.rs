@@ -194,7 +194,7 @@ glyphs! {
     login "◆" "!" "Agent requires a login.",
     not_spoken "⊘" "/" "Agent not spoken.",
     cordoned "⊖" "_" "Agent out of service: it gets no new work.",
-    info "·" "-" "Severity info.",
+    info "·" "i" "Severity info.",
     problems "⚑" "P" "Open problems, where the first line has no room for words.",
     queued "…" "." "Task queued or submitted.",
     working "▸" ">" "Task working.",
@@ -209,7 +209,7 @@ glyphs! {
     cursor "▌" ">" "The selected row.",
     marked "▪" "*" "A marked row.",
     to "→" "->" "Where work goes.",
-    gap "╌" "~" "No updates arrived.",
+    gap "╌" ":" "No updates arrived.",
     bar "━" "=" "A time span.",
     beside "─" "-" "A parallel time span.",
     top_left "┌" "+" "Corner.",
@@ -241,7 +241,7 @@ glyphs! {
     descending "↓" "v" "Sorted downwards.",
     open "▾" "v" "Unfolded.",
     folded "▸" ">" "Folded.",
-    ellipsis "…" "." "Cut.",
+    ellipsis "…" "~" "Cut.",
 }
 
 #[cfg(test)]
@@ -296,11 +296,18 @@ mod tests {
                     assert!(found >= least, "{role:?} {depth:?}: {found:.2}");
                 }
             }
-            // What means something keeps its colour under the selection.
+        }
+    }
+
+    #[test]
+    fn what_means_something_can_be_read_on_the_selection() {
+        use Role::{Accent, Bad, Ok, Warn, You};
+        for (name, text, paper) in [("light", [0; 3], [255; 3]), ("dark", [229; 3], [0; 3])] {
+            let theme = Theme::load(name, Depth::True, false);
             let selected = rgb(theme.style(Accent).bg, paper);
-            for role in [Ok, Warn, Bad, You].iter().filter(|_| depth == Depth::True) {
-                let found = contrast(rgb(theme.style(*role).fg, black), selected);
-                assert!(found >= 4.5, "{role:?} selected: {found:.2}");
+            for role in [Ok, Warn, Bad, You] {
+                let found = contrast(rgb(theme.style(role).fg, text), selected);
+                assert!(found >= 4.5, "{name} {role:?}: {found:.2}");
             }
         }
     }

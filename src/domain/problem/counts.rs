@@ -38,11 +38,15 @@ impl ProblemCounts {
         let Self { problems, notices, muted, .. } = *self;
         let mut words = format!("{problems} {}", if problems == 1 { "problem" } else { "problems" });
         if notices > 0 {
-            words += &format!(" · {notices} {}", if notices == 1 { "notice" } else { "notices" });
+            words += &format!(" · {}", self.notice_words());
         }
         if muted > 0 {
             words += &format!(" · {muted} muted");
         }
         words
+    }
+    /// `16 notices`
+    pub fn notice_words(&self) -> String {
+        format!("{} {}", self.notices, if self.notices == 1 { "notice" } else { "notices" })
     }
 }

@@ -1,5 +1,5 @@
-//! Acts of menus: those that take work away from an agent are asked a reason for, and in production one more step confirms
-//! the others.
+//! Acts of menus: a card says what will happen before anything does. Those that take work away from an agent are asked a
+//! reason for, which production must have; the others are confirmed.
 
 use crate::domain::intent::Intent;
 use crate::tui::cmd::Cmd;
@@ -7,18 +7,15 @@ use crate::tui::command;
 use crate::tui::context::Context;
 use crate::tui::step::{Line, Menu, Step, WantsReason};
 
-/// The step that submits an intent. What takes work away from an agent takes a reason, as a cancel does; in production it
-/// must have one, and other acts must be confirmed.
+/// The step that opens the card of an intent. What takes work away from an agent takes a reason, as a cancel does.
 pub fn confirmed(ctx: &Context, name: &str, label: &str, intent: Intent, done: String) -> Step {
     if intent.wants_reason(false) {
         return Step::AskWhy(Box::new(WantsReason { intent, name: format!("{label} {name}"), done }));
     }
-    if !ctx.info.protect {
-        return Step::Cmd(Cmd::Submit(intent, done));
-    }
     let command = command::of_intent(&ctx.snapshot, &ctx.info.flags, &intent);
+    let detail = format!("{done}\n{command}");
     let act = Step::Cmd(Cmd::Submit(intent, done));
-    let lines = vec![Line { key: 'y', label: "do it", detail: command, step: act }];
-    let menu = Menu::new("PRODUCTION: do it?", name.to_owned(), lines);
-    Step::Menu(Box::new(menu))
+    let lines = vec![Line { key: 'y', label: "do it", detail, step: act }];
+    let title = if ctx.info.protect { "PRODUCTION: do it?" } else { "do it?" };
+    Step::Menu(Box::new(Menu::new(title, format!("{label} {name}"), lines)))
 }

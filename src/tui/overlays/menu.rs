@@ -15,6 +15,8 @@ use crate::tui::widgets::text::wrap;
 
 /// The width of a menu at most, however wide the screen.
 const WIDEST: u16 = 110;
+/// Details that would have fewer cells than this beside their labels stand below.
+const NARROW: usize = 24;
 
 impl Menu {
     /// Takes a key.
@@ -44,41 +46,64 @@ impl Menu {
     /// Draws it; details that are too long continue on further lines.
     pub fn draw(&self, canvas: &mut Canvas<'_>, ctx: &Context) {
         let label = self.lines.iter().map(|line| line.label.width()).max().unwrap_or(0);
-        let detail = self.lines.iter().map(|line| line.detail.width()).max().unwrap_or(0);
+        let details = self.lines.iter().flat_map(|line| line.detail.lines());
+        let detail = details.map(UnicodeWidthStr::width).max().unwrap_or(0);
         let title = self.title.width() + self.facts.width() + 8;
         let width = (label + detail + 10).max(title).max(34);
         let width = u16::try_from(width).unwrap_or(u16::MAX).min(WIDEST).min(ctx.size.0);
         let at = u16::try_from(label).unwrap_or(20) + 7;
-        let room = usize::from(width.saturating_sub(at + 2)).max(10);
-        let mut details: Vec<Vec<String>> = self.lines.iter().map(|line| wrap(&line.detail, room)).collect();
-        let mut height: usize = details.iter().map(Vec::len).sum();
-        if height + 4 > usize::from(ctx.size.1) {
-            // Every line is seen before any detail is seen in full.
-            details = self.lines.iter().map(|line| vec![line.detail.clone()]).collect();
-            height = details.len();
+        let room = usize::from(width.saturating_sub(at + 2));
+        let most = usize::from(ctx.size.1.saturating_sub(4));
+        let mut details: Vec<Vec<String>> =
+            self.lines.iter().map(|line| wrap(&line.detail, room.max(10))).collect();
+        let mut foot = Vec::new();
+        let is_compact =
+            details.iter().map(Vec::len).sum::<usize>() > most || (detail > room && room < NARROW);
+        if is_compact {
+            // Every line is seen; what the chosen one does is said below.
+            details = vec![vec![String::new()]; self.lines.len()];
+            let chosen = self.lines.get(self.chosen).map_or("", |line| line.detail.as_str());
+            foot = wrap(chosen, usize::from(width.saturating_sub(4)));
+            foot.truncate(most.saturating_sub(self.lines.len() + 1).clamp(2, 3));
+            foot.retain(|line| !line.is_empty());
         }
+        let below = if foot.is_empty() { 0 } else { foot.len() + 1 };
+        let height = details.iter().map(Vec::len).sum::<usize>() + below;
         let area = layout::card(ctx, width, u16::try_from(height + 2).unwrap_or(u16::MAX));
         canvas.clear(area);
         let facts = [span(self.facts.clone(), Role::Quiet)];
         canvas.heavy_rule(area, area.y, Edge::Top, Role::Title, &[span(self.title, Role::Title)], &facts);
         let bottom = area.bottom() - 1;
         canvas.heavy_sides(area, area.y + 1, bottom, Role::Title);
+        let end = bottom.saturating_sub(u16::try_from(below).unwrap_or(0)).max(area.y + 2);
+        // Where not all lines fit, those around the chosen one are shown.
+        let shown = usize::from(end - area.y - 1);
+        let hidden = if is_compact { self.lines.len().saturating_sub(shown) } else { 0 };
+        let skip = if is_compact { (self.chosen + 1).saturating_sub(shown) } else { 0 };
         let mut y = area.y + 1;
-        for (index, (line, details)) in self.lines.iter().zip(details).enumerate() {
-            if y >= bottom {
+        for (index, (line, details)) in self.lines.iter().zip(details).enumerate().skip(skip) {
+            if y >= end {
                 break;
             }
             canvas.put(area.x + 2, y, &line.key.to_string(), Role::Key, 1);
-            canvas.put(area.x + 5, y, line.label, Role::Plain, at);
+            canvas.put(area.x + 5, y, line.label, Role::Plain, area.width.saturating_sub(7));
             let from = y;
-            for (row, detail) in (from..bottom).zip(&details) {
+            for (row, detail) in (from..end).zip(&details) {
                 canvas.put(area.x + at, row, detail, Role::Quiet, area.width.saturating_sub(at + 2));
                 y = row + 1;
             }
             if index == self.chosen {
-                canvas.tint(Rect::new(area.x + 1, from, area.width - 2, y - from), Role::Accent);
+                canvas.select(Rect::new(area.x + 1, from, area.width - 2, y - from));
             }
         }
-        canvas.heavy_rule(area, bottom, Edge::Bottom, Role::Title, &[span("esc", Role::Key)], &[]);
+        if !foot.is_empty() {
+            canvas.heavy_rule(area, end, Edge::Middle, Role::Title, &[], &[]);
+            for (y, line) in (end + 1..bottom).zip(&foot) {
+                canvas.put(area.x + 2, y, line, Role::Quiet, area.width.saturating_sub(4));
+            }
+        }
+        let more = if hidden > 0 { format!("{hidden} more, by arrow") } else { String::new() };
+        let keys = [span("esc", Role::Key)];
+        canvas.heavy_rule(area, bottom, Edge::Bottom, Role::Title, &keys, &[span(more, Role::You)]);
     }
 }

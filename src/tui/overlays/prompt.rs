@@ -24,7 +24,8 @@ use crate::tui::step::{KeyOutcome, Step, WantsReason};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::field::Field;
-use crate::tui::{commands, layout};
+use crate::tui::widgets::text::wrap;
+use crate::tui::{command, commands, layout};
 
 /// Lines of the palette.
 const LINES: usize = 12;
@@ -145,6 +146,9 @@ impl Found {
         !matches!(self, Self::Lines(1..))
     }
 }
+
+/// The width of the card of an act.
+const CARD: u16 = 90;
 
 impl Prompt {
     fn new(kind: Kind, field: Field) -> Self {
@@ -342,7 +346,11 @@ impl Prompt {
 
     /// How many lines it takes, with the palette above it.
     pub fn lines(&self) -> usize {
-        if self.entries.is_empty() { 1 } else { self.entries.len() + 2 }
+        match &self.kind {
+            Kind::Words(Words::Why(_)) => 2,
+            _ if self.entries.is_empty() => 1,
+            _ => self.entries.len() + 2,
+        }
     }
 
     /// Draws the line over the last border, and the palette above it.
@@ -395,7 +403,9 @@ impl Prompt {
         let used = 3 + wide + u16::try_from(shown.width()).unwrap_or(0);
         let room = screen.width.saturating_sub(used + 3);
         // A result is told as far as it fits; hints only in full.
-        if found.is_some() && room > 0 || usize::from(room) > hint.width() {
+        if let Kind::Words(Words::Why(asked)) = &self.kind {
+            draw_act(canvas, ctx, asked, &hint);
+        } else if found.is_some() && room > 0 || usize::from(room) > hint.width() {
             canvas.put_right(screen.width - 1, y, &hint, role, room);
         }
         if self.entries.is_empty() {
@@ -414,8 +424,32 @@ impl Prompt {
             canvas.put(area.x + key, y, &entry.key, Role::Quiet, doc - key);
             canvas.put(area.x + doc, y, &entry.doc, Role::Plain, area.width.saturating_sub(doc + 2));
             if self.chosen == Some(at) {
-                canvas.tint(Rect::new(area.x + 1, y, area.width.saturating_sub(2), 1), Role::Accent);
+                canvas.select(Rect::new(area.x + 1, y, area.width.saturating_sub(2), 1));
             }
         }
     }
+}
+
+/// The card of an act above the line in which its reason is typed: what will happen, and the same as a command.
+fn draw_act(canvas: &mut Canvas<'_>, ctx: &Context, asked: &WantsReason, hint: &str) {
+    let (width, height) = ctx.size;
+    let width = width.min(CARD);
+    let room = usize::from(width.saturating_sub(4));
+    let command = command::of_intent(&ctx.snapshot, &ctx.info.flags, &asked.intent);
+    let happens = wrap(&asked.done, room).into_iter().map(|line| (line, Role::Plain));
+    let command = wrap(&command, room).into_iter().map(|line| (line, Role::Quiet));
+    let lines: Vec<(String, Role)> =
+        happens.chain(command).take(usize::from(height.saturating_sub(4))).collect();
+    let rows = u16::try_from(lines.len()).unwrap_or(0);
+    let area = Rect::new(0, height.saturating_sub(rows + 3), width, rows + 2);
+    canvas.clear(area);
+    let role = if ctx.info.protect { Role::Bad } else { Role::Title };
+    let fleet = if ctx.info.protect { "PRODUCTION" } else { "" };
+    let facts = [span(fleet, Role::Bad)];
+    canvas.heavy_rule(area, area.y, Edge::Top, role, &[span(asked.name.clone(), Role::Title)], &facts);
+    canvas.heavy_sides(area, area.y + 1, area.bottom() - 1, role);
+    for (y, (line, role)) in (area.y + 1..).zip(lines) {
+        canvas.put(area.x + 2, y, &line, role, width.saturating_sub(4));
+    }
+    canvas.heavy_rule(area, area.bottom() - 1, Edge::Bottom, role, &[span(hint, Role::Quiet)], &[]);
 }

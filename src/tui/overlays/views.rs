@@ -203,7 +203,7 @@ impl Views {
             let Some(at) = *line else { continue };
             self.row(canvas, area, y, &self.rows[at]);
             if at == self.chosen {
-                canvas.tint(Rect::new(area.x + 1, y, area.width.saturating_sub(2), 1), Role::Accent);
+                canvas.select(Rect::new(area.x + 1, y, area.width.saturating_sub(2), 1));
             }
         }
         let foot = match (&self.goes, self.complaint) {

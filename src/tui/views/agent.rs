@@ -71,6 +71,9 @@ pub struct AgentView {
     seen_facts: u64,
 }
 
+/// Cells of the time and the age in the history.
+const AFTER_TIMES: usize = 27;
+
 impl AgentView {
     /// The page of an agent.
     pub fn new(key: AgentKey, id: AgentId) -> Self {
@@ -123,7 +126,7 @@ impl AgentView {
             Tab::Card => about::card(canvas, ctx, agent, width),
             Tab::Skills => about::skills(ctx, agent, width),
             Tab::Raw => self.raw.1.clone(),
-            Tab::History => self.history_lines(canvas, ctx),
+            Tab::History => text::wrap_spans(&self.history_lines(canvas, ctx), width, AFTER_TIMES),
             Tab::Tasks => Vec::new(),
         }
     }
@@ -197,7 +200,7 @@ impl Screen for AgentView {
         let title = [span(format!("fleet › {}", agent.name.line()), Role::Title)];
         let mut facts = vec![span(format!("{} {}", label.mark, label.word), label.role)];
         if self.tab == Tab::Tasks {
-            facts = self.list.facts(ctx, format!("{} {}", label.mark, label.word));
+            facts = self.list.facts(ctx, area, format!("{} {}", label.mark, label.word));
         }
         canvas.rule(area, area.y, Edge::Top, &title, &facts);
         let inner = inside(area);
@@ -252,7 +255,6 @@ impl Screen for AgentView {
                     let page = self.list.target().and_then(|key| Destination::attempt(ctx, key));
                     Some(page.map(|page| Step::Open(Box::new(page))).into_iter().collect())
                 }
-                Action::Back => self.list.clear_one().then(Vec::new),
                 _ => None,
             };
         }

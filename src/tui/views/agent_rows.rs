@@ -165,7 +165,7 @@ columns! {
     pub enum AgentColumn {
         Agent = flexible("AGENT", 'A', 14, 9).prefers(18),
         State = fixed("STATE", 'S', 12, 8),
-        Speaks = fixed("SPEAKS", 'P', 12, 5),
+        Speaks = flexible("SPEAKS", 'P', 12, 5),
         Version = fixed("VERSION", 'V', 9, 2),
         Live = fixed("LIVE", 'L', 5, 7).right().highest_first(),
         NeedYou = fixed("NEED YOU", 'N', 8, 6).right().highest_first(),
@@ -174,7 +174,7 @@ columns! {
         Refused = fixed("REFUSED", 'E', 7, 4).right().highest_first().if_any(),
         Lost = fixed("LOST", 'O', 4, 4).right().highest_first().if_any(),
         Doubt = fixed("DOUBT", 'B', 5, 4).right().highest_first(),
-        Breaker = fixed("BREAKER", 'R', 9, 1).highest_first(),
+        Breaker = fixed("BREAKER", 'R', 9, 1).highest_first().if_any(),
         LastSign = fixed("LAST SIGN", 'T', 9, 2).right(),
         Ok = fixed("OK %", ' ', 5, 1).right().unsorted(),
         P95 = fixed("P95", ' ', 6, 1).right().unsorted(),

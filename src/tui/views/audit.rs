@@ -24,7 +24,7 @@ use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::about;
 use crate::tui::views::frame::{empty, inside, labelled};
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{List, Listing, Order, Rows, shows_list};
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
@@ -306,7 +306,7 @@ impl Screen for AuditView {
         let count = self.list.source.0.len();
         let more = if self.has_more { "newest " } else { "" };
         let first = format!("{more}{} in {} · ", format::count(count), ctx.window.word(&ctx.clocks));
-        let mut facts = self.list.facts(ctx, first);
+        let mut facts = self.list.facts(ctx, area, first);
         facts.insert(1.min(facts.len()), span(state, role));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         let (list, below) = self.parts(area);
@@ -357,7 +357,6 @@ impl Screen for AuditView {
                 (self.verified, self.checked) = (None, None);
                 Some(Vec::new())
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -375,13 +374,7 @@ impl Screen for AuditView {
         ]
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).0

@@ -18,7 +18,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{List, Listing, Order, Rows, shows_list};
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
@@ -178,7 +178,7 @@ impl Screen for CandidatesView {
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let count = self.list.source.rows.len();
-        let facts = self.list.facts(ctx, format!("{count} named by cards, none of them asked"));
+        let facts = self.list.facts(ctx, area, format!("{count} named by cards, none of them asked"));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.settings.filter.is_empty();
@@ -209,7 +209,6 @@ impl Screen for CandidatesView {
                 let menu = service::candidate(ctx, &row.url, &named_by(&ctx.snapshot, row));
                 Some(vec![Step::Menu(Box::new(menu))])
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -227,11 +226,5 @@ impl Screen for CandidatesView {
         Target::default()
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 }

@@ -20,7 +20,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{List, Listing, Order, Rows, shows_list};
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
@@ -205,7 +205,7 @@ impl Screen for ChangesView {
             }
             _ => format!("{count} in {window}"),
         };
-        let facts = self.list.facts(ctx, first);
+        let facts = self.list.facts(ctx, area, first);
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.settings.filter.is_empty();
@@ -236,7 +236,6 @@ impl Screen for ChangesView {
                 let change = self.list.target().and_then(|key| self.list.source.change(key))?;
                 Some(vec![Step::Open(Box::new(destination(ctx, change)?))])
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -258,13 +257,7 @@ impl Screen for ChangesView {
         Target { agent: change.and_then(|change| change.agent), ..Target::default() }
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn queries(&self, ctx: &Context) -> Vec<Subscription> {
         vec![FactCache::query("fleet facts", Owner::Fleet, ctx.snapshot.fleet_seq, FLEET_FACTS)]

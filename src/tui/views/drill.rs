@@ -19,9 +19,9 @@ use crate::tui::queries::{Ask, Refresh, Subscription};
 use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
-use crate::tui::views::frame::inside;
-use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
-use crate::tui::widgets::text::{self, TextState, wrap};
+use crate::tui::views::frame::{TextPage, page};
+use crate::tui::widgets::canvas::{Canvas, Span, span};
+use crate::tui::widgets::text::{TextState, wrap};
 
 /// The names of its queries.
 const FORETOLD: &str = "drill";
@@ -44,8 +44,7 @@ pub struct DrillView {
     agents: Vec<AgentId>,
     foretold: Option<Box<Drill>>,
     real: Option<Real>,
-    lines: Vec<Vec<Span>>,
-    state: TextState,
+    page: TextPage,
     /// Counts how often it was asked for.
     version: u64,
     width: u16,
@@ -74,16 +73,7 @@ impl Names for Named<'_> {
 impl DrillView {
     /// The view of a drill of these agents.
     pub fn new(agents: Vec<AgentId>) -> Self {
-        Self {
-            agents,
-            foretold: None,
-            real: None,
-            lines: Vec::new(),
-            state: TextState::default(),
-            version: 0,
-            width: 0,
-            rev: 0,
-        }
+        Self { agents, foretold: None, real: None, page: TextPage::default(), version: 0, width: 0, rev: 0 }
     }
 
     /// The agents.
@@ -103,7 +93,7 @@ impl DrillView {
     pub fn kill(&mut self, at: At) {
         self.real = Some(Real { at, is_dead: false, fates: Vec::new() });
         // What becomes of the tasks is at the top.
-        self.state = TextState::default();
+        self.page.state = TextState::default();
         self.rev = 0;
     }
 
@@ -111,11 +101,6 @@ impl DrillView {
     pub fn spare(&mut self) {
         self.real = None;
         self.rev = 0;
-    }
-
-    fn pane(area: Rect) -> Rect {
-        let inner = inside(area);
-        Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
     }
 
     /// What has become of the tasks so far.
@@ -159,7 +144,7 @@ impl DrillView {
         } else {
             lines.push(vec![span("the engine plays it through…", Role::Quiet)]);
         }
-        self.lines = lines;
+        self.page.lines = lines;
     }
 }
 
@@ -224,7 +209,7 @@ impl Screen for DrillView {
     }
 
     fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
-        let pane = Self::pane(area);
+        let pane = page(area);
         let is_real = self.real.is_some();
         if self.rev == ctx.latest.rev && self.width == pane.width
             || (self.rev != 0 && !is_real && self.width == pane.width)
@@ -238,18 +223,11 @@ impl Screen for DrillView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
-        let pane = Self::pane(area);
         let names = Named(&ctx.latest);
         let of: Vec<String> = self.agents.iter().map(|agent| names.agent(*agent)).collect();
         let title = format!("drill › {}", of.join(", "));
-        let first = self.state.first_line(self.lines.len(), usize::from(pane.height));
-        let last = (first + usize::from(pane.height)).min(self.lines.len());
-        let facts = [
-            span(if self.real.is_some() { "FOR REAL · " } else { "nothing is done · " }, Role::Quiet),
-            span(format!("{}–{last} of {}", first + 1, self.lines.len()), Role::Quiet),
-        ];
-        canvas.rule(area, area.y, Edge::Top, &[span(title, Role::Title)], &facts);
-        text::draw(canvas, pane, &self.lines, &self.state);
+        let facts = span(if self.real.is_some() { "FOR REAL · " } else { "nothing is done · " }, Role::Quiet);
+        self.page.draw(canvas, area, title, vec![facts]);
     }
 
     fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
@@ -269,8 +247,7 @@ impl Screen for DrillView {
             }
             _ => {}
         }
-        let height = usize::from(Self::pane(area).height);
-        self.state.act(action, &self.lines, height).then(Vec::new)
+        self.page.act(action, area).then(Vec::new)
     }
 
     fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
@@ -295,11 +272,11 @@ impl Screen for DrillView {
     }
 
     fn searched(&self) -> String {
-        self.state.search.clone()
+        self.page.state.search.clone()
     }
 
     fn search(&mut self, text: &str, _ctx: &Context, area: Rect) -> Option<usize> {
-        Some(self.state.look_for(text, &self.lines, usize::from(Self::pane(area).height)))
+        Some(self.page.look_for(text, area))
     }
 
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
@@ -332,6 +309,6 @@ impl Screen for DrillView {
 
     fn table(&self, _ctx: &Context) -> Option<Vec<Vec<String>>> {
         let line = |line: &Vec<Span>| vec![line.iter().map(|span| span.text.as_str()).collect::<String>()];
-        Some(self.lines.iter().map(line).collect())
+        Some(self.page.lines.iter().map(line).collect())
     }
 }

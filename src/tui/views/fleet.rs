@@ -23,7 +23,7 @@ use crate::tui::views::agent_rows::{AgentColumn, AgentRows, passes, speaks};
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::group_rows::draw_group;
 use crate::tui::views::groups::{Group, Key};
-use crate::tui::views::listing::{LARGE, List, Listing};
+use crate::tui::views::listing::{LARGE, List, Listing, shows_list};
 use crate::tui::views::task_rows::{TaskColumn, TaskRows};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filter;
@@ -179,7 +179,7 @@ impl Screen for FleetView {
         let first =
             if shown == listed { format!("{listed} {word}") } else { format!("{shown} of {listed} {word}") };
         let first = format!("{first} · results of the {}", ctx.window_words());
-        let mut facts = self.list.facts(ctx, first);
+        let mut facts = self.list.facts(ctx, area, first);
         if ctx.snapshot.watching_since > At::ZERO {
             let text =
                 format!(" · watching since {}", ctx.clocks.second(ctx.snapshot.watching_since, ctx.now));
@@ -276,7 +276,6 @@ impl Screen for FleetView {
                     format!("these are several agents: choose one, then {key}"),
                 )])
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -307,13 +306,7 @@ impl Screen for FleetView {
         keys
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).0

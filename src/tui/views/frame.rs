@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text;
+use crate::tui::widgets::text::TextState;
 
 /// The inside of a body: without its title line and its sides.
 pub fn inside(area: Rect) -> Rect {
@@ -15,6 +16,51 @@ pub fn inside(area: Rect) -> Rect {
         y: area.y + 1,
         width: area.width.saturating_sub(2),
         height: area.height.saturating_sub(1),
+    }
+}
+
+/// The area of a page that is one text, with a cell before and behind it.
+pub fn page(area: Rect) -> Rect {
+    let inner = inside(area);
+    Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
+}
+
+/// A page that is one text, read as in less.
+#[derive(Debug, Default)]
+pub struct TextPage {
+    /// The text.
+    pub lines: Vec<Vec<Span>>,
+    /// How far it is scrolled, and what is searched for.
+    pub state: TextState,
+}
+
+impl TextPage {
+    /// From its first line on.
+    pub fn new(lines: Vec<Vec<Span>>) -> Self {
+        Self { lines, state: TextState::default() }
+    }
+
+    fn height(area: Rect) -> usize {
+        usize::from(page(area).height)
+    }
+
+    /// Draws it below its title; the facts end with the lines that are shown.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, title: String, mut facts: Vec<Span>) {
+        let first = self.state.first_line(self.lines.len(), Self::height(area));
+        let last = (first + Self::height(area)).min(self.lines.len());
+        facts.push(span(format!("{}–{last} of {}", first + 1, self.lines.len()), Role::Quiet));
+        canvas.rule(area, area.y, Edge::Top, &[span(title, Role::Title)], &facts);
+        text::draw(canvas, page(area), &self.lines, &self.state);
+    }
+
+    /// Handles actions that move in it; false for other actions.
+    pub fn act(&mut self, action: Action, area: Rect) -> bool {
+        self.state.act(action, &self.lines, Self::height(area))
+    }
+
+    /// Searches for something; returns how many lines match.
+    pub fn look_for(&mut self, text: &str, area: Rect) -> usize {
+        self.state.look_for(text, &self.lines, Self::height(area))
     }
 }
 

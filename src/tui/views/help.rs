@@ -11,7 +11,7 @@ use crate::tui::keys::Keys;
 use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
-use crate::tui::views::frame::inside;
+use crate::tui::views::frame::page;
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span, width as cells};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::{TextState, wrap};
@@ -44,11 +44,6 @@ impl HelpView {
         let here = here.into_iter().filter(|(action, _)| ctx.offers(*action)).collect();
         let read_only = ctx.info.read_only;
         Self { of, here, offered, keys: ctx.preferences.keys.clone(), read_only, state: TextState::default() }
-    }
-
-    fn pane(area: Rect) -> Rect {
-        let inner = inside(area);
-        Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
     }
 
     /// Everything, side by side where there is room for two columns.
@@ -199,12 +194,12 @@ impl Screen for HelpView {
         let acts = if acts.is_empty() { acts } else { format!(" · {acts} act") };
         let facts = [span(format!("lower case looks or opens · shift sorts{acts}"), Role::Quiet)];
         canvas.rule(area, area.y, Edge::Top, &[span("help", Role::Title)], &facts);
-        let pane = Self::pane(area);
+        let pane = page(area);
         text::draw(canvas, pane, &self.lines(usize::from(pane.width)), &self.state);
     }
 
     fn act(&mut self, action: Action, _ctx: &Context, area: Rect) -> Option<Vec<Step>> {
-        let pane = Self::pane(area);
+        let pane = page(area);
         if action == Action::Help {
             return Some(vec![Step::Back]);
         }
@@ -234,7 +229,7 @@ impl Screen for HelpView {
     }
 
     fn search(&mut self, text: &str, _ctx: &Context, area: Rect) -> Option<usize> {
-        let pane = Self::pane(area);
+        let pane = page(area);
         let lines = self.lines(usize::from(pane.width));
         Some(self.state.look_for(text, &lines, usize::from(pane.height)))
     }

@@ -11,7 +11,7 @@ use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::saved_view::{ListKind, ListSettings, SavedView};
 use crate::tui::theme::Role;
-use crate::tui::views::frame::with_scratch;
+use crate::tui::views::frame::{inside, with_scratch};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::list::ListState;
@@ -87,6 +87,20 @@ pub trait Rows: Clone + Debug {
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: Self::Key) -> Row;
 }
 
+/// The methods of a `Screen` that shows one list.
+macro_rules! shows_list {
+    ($list:ident) => {
+        fn list(&self) -> Option<&dyn $crate::tui::views::listing::List> {
+            Some(&self.$list)
+        }
+
+        fn list_mut(&mut self) -> Option<&mut dyn $crate::tui::views::listing::List> {
+            Some(&mut self.$list)
+        }
+    };
+}
+pub(crate) use shows_list;
+
 /// The operations of every list, whatever its rows.
 pub trait List {
     /// The kind of list.
@@ -138,9 +152,10 @@ pub trait List {
         let (all, settings) = (self.columns(), self.settings());
         let highest_first = all.get(settings.sort).is_some_and(|column| column.highest_first);
         let turned = highest_first == settings.reversed;
+        let columns = |settings: &ListSettings| ctx.preferences.columns.of(self.kind(), all, settings);
         Shown {
-            columns: ctx.preferences.columns.of(self.kind(), all, settings),
-            wide: settings.wide,
+            columns: columns(settings),
+            usual: settings.wide.then(|| columns(&ListSettings { wide: false, ..settings.clone() })),
             sort: Sort { by: settings.sort, reversed: turned },
             cursor,
         }
@@ -371,10 +386,18 @@ impl<R: Rows> Listing<R> {
         touched
     }
 
-    /// The text at the right of the title: a count, then marks, filter and new rows.
-    pub fn facts(&self, ctx: &Context, count: String) -> Vec<Span> {
+    /// The text at the right of the title of a view: a count, then marks, filter, new rows and what wide mode shows.
+    pub fn facts(&self, ctx: &Context, area: Rect, count: String) -> Vec<Span> {
         let (state, settings) = (&self.state, &self.state.settings);
         let mut facts = vec![span(count, Role::Plain)];
+        if settings.wide {
+            let rows: Vec<Row> = with_scratch(ctx, |canvas| {
+                state.seen().iter().map(|key| self.source.row(canvas, ctx, *key)).collect()
+            });
+            let shown = self.telling(ctx, Cursor::None, &rows);
+            let words = table::wide_words(R::Column::COLUMNS, &shown, &rows, inside(area).width);
+            facts.push(span(format!(" · {words}"), Role::You));
+        }
         if self.is_building() {
             facts.push(span(" · sorting", Role::Doubt));
         }
@@ -398,19 +421,9 @@ impl<R: Rows> Listing<R> {
         self.state.target(&self.rows)
     }
 
-    /// Handles actions that move, mark or show rows; false for other actions.
+    /// Handles actions that move, mark or show rows, and `esc` while it has something to clear; false for other actions.
     pub fn act(&mut self, action: Action, lines: usize) -> bool {
-        let half = isize::try_from(lines / 2).unwrap_or(1).max(1);
         match action {
-            Action::Down => self.state.go(&self.rows, 1, lines),
-            Action::Up => self.state.go(&self.rows, -1, lines),
-            Action::HalfDown => self.state.go(&self.rows, half, lines),
-            Action::HalfUp => self.state.go(&self.rows, -half, lines),
-            Action::First => self.state.first(),
-            Action::Last => self.state.last(&self.rows, lines),
-            Action::Wide => self.state.settings.wide = !self.state.settings.wide,
-            Action::Details => self.state.details = !self.state.details,
-            Action::Faults => self.state.settings.faults = !self.state.settings.faults,
             // While a worker sorts, the displayed rows are still in the previous order.
             Action::Mark | Action::MarkAll | Action::MarkTo if self.is_building() => {}
             Action::Mark => {
@@ -419,24 +432,22 @@ impl<R: Rows> Listing<R> {
             }
             Action::MarkAll => self.state.mark_all(&self.rows),
             Action::MarkTo => self.state.mark_to(&self.rows),
-            _ => return false,
+            _ => return self.state.act(action, &self.rows, lines),
         }
         true
     }
 
-    /// Clears one thing: marks, then the filter, then the filter of faults. False if there was nothing.
-    pub fn clear_one(&mut self) -> bool {
-        if self.state.marks.is_empty() {
-            return self.state.settings.clear_one();
+    /// Which columns are drawn, without those that say nothing in these rows.
+    fn telling(&self, ctx: &Context, cursor: Cursor, rows: &[Row]) -> Shown {
+        let mut shown = self.shown(ctx, cursor);
+        for columns in std::iter::once(&mut shown.columns).chain(&mut shown.usual) {
+            columns.retain(|at| !self.source.says_nothing(R::Column::at(*at), rows));
         }
-        self.state.marks.clear();
-        true
+        shown
     }
 
     fn draw_rows(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, cursor: Cursor, rows: &[Row]) {
-        let mut shown = self.shown(ctx, cursor);
-        shown.columns.retain(|at| !self.source.says_nothing(R::Column::at(*at), rows));
-        table::draw(canvas, area, R::Column::COLUMNS, &shown, rows);
+        table::draw(canvas, area, R::Column::COLUMNS, &self.telling(ctx, cursor, rows), rows);
     }
 
     /// Draws head and rows.

@@ -8,7 +8,7 @@ use crate::tui::destination::Target;
 use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
-use crate::tui::views::frame::{empty, inside, with_scratch};
+use crate::tui::views::frame::{empty, inside, page, with_scratch};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
@@ -24,11 +24,6 @@ impl MessagesView {
     /// The messages, newest first.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    fn pane(area: Rect) -> Rect {
-        let inner = inside(area);
-        Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
     }
 
     fn lines(canvas: &Canvas<'_>, ctx: &Context, width: usize) -> Vec<Vec<Span>> {
@@ -67,13 +62,13 @@ impl Screen for MessagesView {
                 &["No messages yet.", &format!("{} goes back.", ctx.key(Action::Back))],
             );
         }
-        let pane = Self::pane(area);
+        let pane = page(area);
         let lines = Self::lines(canvas, ctx, usize::from(pane.width));
         text::draw(canvas, pane, &lines, &self.state);
     }
 
     fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
-        let pane = Self::pane(area);
+        let pane = page(area);
         let lines = with_scratch(ctx, |canvas| Self::lines(canvas, ctx, usize::from(pane.width)));
         self.state.act(action, &lines, usize::from(pane.height)).then(Vec::new)
     }
@@ -95,7 +90,7 @@ impl Screen for MessagesView {
     }
 
     fn search(&mut self, text: &str, ctx: &Context, area: Rect) -> Option<usize> {
-        let pane = Self::pane(area);
+        let pane = page(area);
         let lines = with_scratch(ctx, |canvas| Self::lines(canvas, ctx, usize::from(pane.width)));
         Some(self.state.look_for(text, &lines, usize::from(pane.height)))
     }

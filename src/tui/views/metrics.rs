@@ -24,7 +24,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{Listing, Order, Rows, shows_list};
 use crate::tui::views::measured::{
     MeasuredGroups, Named, a_minute, count, micros, ok_percent, ok_role, over_time, percentile, trend,
 };
@@ -457,7 +457,7 @@ impl Screen for MetricsView {
             ctx.window_words(),
             ctx.baseline_words()
         );
-        let facts = self.list.facts(ctx, first);
+        let facts = self.list.facts(ctx, area, first);
         canvas.rule(area, area.y, Edge::Top, &[span("metrics", Role::Title)], &facts);
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
@@ -514,7 +514,6 @@ impl Screen for MetricsView {
                 self.chart = (self.chart + by) % Shown::ALL.len();
                 Some(Vec::new())
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -537,13 +536,7 @@ impl Screen for MetricsView {
         Target { agent: group.and_then(|group| group.agent), ..Target::default() }
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).0

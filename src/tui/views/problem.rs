@@ -7,6 +7,7 @@ use crate::domain::id::{AgentKey, AttemptKey, ProblemKey};
 use crate::domain::problem::diagnosis::{self, Cause, Certainty, Count, Impact};
 use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::state::snapshot::Snapshot;
+use crate::domain::text::fit;
 use crate::tui::actions::Action;
 use crate::tui::bulk;
 use crate::tui::context::Context;
@@ -15,7 +16,7 @@ use crate::tui::states;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::labelled;
 use crate::tui::views::{about, facts};
-use crate::tui::widgets::canvas::{Canvas, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Span, span, width};
 
 /// Attempts that are shown as evidence.
 const EVIDENCE: usize = 50;
@@ -84,14 +85,14 @@ impl Known {
 }
 
 /// `70 × "no rule for code SUMMER"   3 × "no answer in 30 s"`
-fn errors(counts: &[Count]) -> String {
-    let one = |(text, count): &Count| format!("{count} × \"{}\"", text.shortened(60).line());
+fn errors(counts: &[Count], width: usize) -> String {
+    let one = |(text, count): &Count| format!("{count} × \"{}\"", text.shortened(width.max(60)).line());
     counts.iter().take(NAMED).map(one).collect::<Vec<_>>().join("   ")
 }
 
 /// `shop-web 48 · shop-app 12`
-fn by_name(counts: &[Count]) -> String {
-    let one = |(name, count): &Count| format!("{} {count}", name.shortened(40).line());
+fn by_name(counts: &[Count], width: usize) -> String {
+    let one = |(name, count): &Count| format!("{} {count}", name.shortened(width.max(40)).line());
     counts.iter().map(one).collect::<Vec<_>>().join(" · ")
 }
 
@@ -113,7 +114,7 @@ fn seen(
         lines.extend(about::wrapped("", &words, Role::Plain, width));
     }
     if !texts.is_empty() {
-        lines.extend(about::wrapped("", &errors(texts), Role::Plain, width));
+        lines.extend(about::wrapped("", &errors(texts, width), Role::Plain, width));
     }
     if !known.not_hit.is_empty() {
         let names: Vec<String> = known
@@ -147,7 +148,12 @@ pub fn explain(
     lines.extend(about::wrapped("HITS", &words, Role::Plain, width));
     for (what, counts) in [("callers", &known.impact.callers), ("skills", &known.impact.skills)] {
         if !counts.is_empty() {
-            lines.extend(about::wrapped("", &format!("{what}  {}", by_name(counts)), Role::Plain, width));
+            lines.extend(about::wrapped(
+                "",
+                &format!("{what}  {}", by_name(counts, width)),
+                Role::Plain,
+                width,
+            ));
         }
     }
     match problem.cleared {
@@ -178,7 +184,23 @@ pub fn explain(
     lines
 }
 
-/// One piece of evidence, on a line.
+/// The place of the text that gives way in a line of evidence, and the cells that it keeps.
+const TITLE: usize = 2;
+const LEAST_TITLE: u16 = 24;
+
+/// A line of evidence that is to fit: its title is cut before its state.
+pub fn fitted(line: &[Span], room: u16) -> Vec<Span> {
+    let mut line = line.to_vec();
+    let over = width(&line).saturating_sub(room);
+    if let Some(title) = line.get_mut(TITLE).filter(|_| over > 0) {
+        let whole = width(std::slice::from_ref(title)).saturating_sub(2);
+        let kept = whole.saturating_sub(over).max(LEAST_TITLE).min(whole);
+        title.text = format!("{}  ", fit(title.text.trim_end(), usize::from(kept)));
+    }
+    line
+}
+
+/// One piece of evidence, on a line as long as it is.
 fn item(ctx: &Context, clocks: &Clocks, item: Item) -> Vec<Span> {
     let (snapshot, glyphs) = (&ctx.snapshot, ctx.glyphs());
     let gone = || vec![span("gone", Role::Doubt)];
@@ -187,9 +209,9 @@ fn item(ctx: &Context, clocks: &Clocks, item: Item) -> Vec<Span> {
             let Some(attempt) = snapshot.attempts.get(key) else { return gone() };
             let label = states::attempt(attempt, glyphs);
             let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.short());
-            let job = snapshot.job_of(attempt).map(|job| job.title.line().fit(24)).unwrap_or_default();
+            let job = snapshot.job_of(attempt).map(|job| job.title.line().into_string()).unwrap_or_default();
             let note = attempt.task.as_ref().and_then(|task| task.note.as_ref());
-            let note = note.map(|note| format!("  {}", note.shortened(60).line())).unwrap_or_default();
+            let note = note.map(|note| format!("  {}", note.line())).unwrap_or_default();
             vec![
                 span(format!("{} ", label.mark), label.role),
                 span(format!("{task:<6}"), Role::Quiet),
@@ -204,7 +226,7 @@ fn item(ctx: &Context, clocks: &Clocks, item: Item) -> Vec<Span> {
             let why = agent.cause.as_ref().map(|why| format!("  {why}")).unwrap_or_default();
             vec![
                 span(format!("{} ", label.mark), label.role),
-                span(format!("{}  ", agent.name.line().fit(30)), Role::Plain),
+                span(format!("{}  ", agent.name.line()), Role::Plain),
                 span(label.word, label.role),
                 span(why, Role::Quiet),
             ]
@@ -215,7 +237,7 @@ fn item(ctx: &Context, clocks: &Clocks, item: Item) -> Vec<Span> {
             let at = clocks.second(*at, ctx.now);
             vec![
                 span("± ", Role::Warn),
-                span(format!("card  {}  ", words.shortened(80).line()), Role::Plain),
+                span(format!("card  {}  ", words.line()), Role::Plain),
                 span(at, Role::Quiet),
             ]
         }

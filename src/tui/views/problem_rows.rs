@@ -72,7 +72,7 @@ columns! {
         Began = fixed("BEGAN", 'B', 9, 5).highest_first(),
         Age = fixed("AGE", 'E', 4, 8).right(),
         Impact = flexible("HITS", 'H', 12, 4).highest_first(),
-        Owner = fixed("OWNER", 'O', 8, 3),
+        Owner = fixed("OWNER", 'O', 8, 3).if_any(),
         State = fixed("STATE", 'S', 5, 2),
         Id = fixed("ID", 'I', 6, 1).wide().highest_first(),
     }

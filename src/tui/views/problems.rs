@@ -20,7 +20,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside, with_scratch};
-use crate::tui::views::listing::{List, Listing};
+use crate::tui::views::listing::{List, Listing, shows_list};
 use crate::tui::views::problem;
 use crate::tui::views::problem::{Item, Known};
 use crate::tui::views::problem_rows::{ProblemColumn, ProblemRows, agent_name, headline};
@@ -33,6 +33,9 @@ use crate::tui::widgets::text::TextState;
 const ANEW: Duration = Duration::from_secs(1);
 /// From this width on, evidence and log are shown side by side.
 const WIDE: u16 = 100;
+
+/// Cells of the time in a log.
+const AFTER_TIME: usize = 10;
 
 /// A part of the screen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,7 +128,11 @@ impl ProblemsView {
         let lower = if below < 14 { 0 } else { (below * 2 / 5).max(5) };
         let about = Rect { height: below - lower, ..whole };
         let rest = Rect { y: about.bottom(), height: lower, ..whole };
-        let half = Rect { width: area.width / 2, ..rest };
+        // Evidence is a list, and gets what its lines need; the log can be wrapped.
+        let shown = self.known.as_ref().map_or(&[][..], |known| &known.shown);
+        let needs = shown.iter().map(|line| width(line).saturating_add(5)).max().unwrap_or(0);
+        let needs = needs.saturating_add(7) / 8 * 8;
+        let half = Rect { width: needs.clamp(area.width / 3, area.width * 3 / 5), ..rest };
         let other = Rect { x: half.right(), width: area.width - half.width, ..rest };
         let one = |pane: Pane| (self.pane == pane).then_some(if lower == 0 { whole } else { rest });
         let (about, evidence, log) = match (lower, area.width >= WIDE) {
@@ -161,9 +168,9 @@ impl ProblemsView {
         problem::explain(canvas, ctx, problem, known, &headline, width)
     }
 
-    fn log_lines(&self) -> Vec<Vec<Span>> {
+    fn log_lines(&self, width: usize) -> Vec<Vec<Span>> {
         match (&self.log_lines, self.list.target()) {
-            (Some((of, _, lines)), Some(key)) if *of == key => lines.clone(),
+            (Some((of, _, lines)), Some(key)) if *of == key => text::wrap_spans(lines, width, AFTER_TIME),
             _ if self.fleet_facts.of(Owner::Fleet).is_none() => vec![vec![span("reading", Role::Doubt)]],
             _ => Vec::new(),
         }
@@ -222,8 +229,8 @@ impl ProblemsView {
                 self.about.act(action, &lines, height).then(Vec::new)
             }
             Pane::Log => {
-                let lines = self.log_lines();
-                self.log.act(action, &lines, size(parts.log).1).then(Vec::new)
+                let (width, height) = size(parts.log);
+                self.log.act(action, &self.log_lines(width), height).then(Vec::new)
             }
             Pane::Evidence => {
                 let last = self.items().len().saturating_sub(1);
@@ -306,7 +313,7 @@ impl ProblemsView {
             let shown = self.known.as_ref().map_or(&[][..], |known| &known.shown);
             for (row, (at, line)) in (0..area.height).zip(shown.iter().enumerate().skip(first)) {
                 let y = area.y + row;
-                canvas.put_spans(area.x, y, line, area.width);
+                canvas.put_spans(area.x, y, &problem::fitted(line, area.width), area.width);
                 if self.pane == Pane::Evidence && at == self.item {
                     canvas.put(area.x - 1, y, ctx.glyphs().cursor, Role::Accent, 1);
                 }
@@ -320,7 +327,7 @@ impl ProblemsView {
             let facts = [span(problem::clears(problem), Role::Quiet)];
             head(canvas, pane, parts.evidence.is_some(), &name, &facts);
             let area = inner(pane);
-            text::draw(canvas, area, &self.log_lines(), &self.log);
+            text::draw(canvas, area, &self.log_lines(usize::from(area.width)), &self.log);
         }
     }
 }
@@ -364,7 +371,7 @@ impl Screen for ProblemsView {
         let over = ctx.snapshot.problems.len() - ctx.snapshot.open_problems().count();
         let over = if over > 0 { format!(" · {over} cleared lately") } else { String::new() };
         let first = format!("{}{over}", ctx.snapshot.problem_counts().words());
-        canvas.rule(area, area.y, Edge::Top, &self.list.title(), &self.list.facts(ctx, first));
+        canvas.rule(area, area.y, Edge::Top, &self.list.title(), &self.list.facts(ctx, area, first));
         let parts = self.parts(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
@@ -413,7 +420,6 @@ impl Screen for ProblemsView {
             Action::Open => {
                 Some(self.opened(ctx).map(|page| Step::Open(Box::new(page))).into_iter().collect())
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -502,13 +508,7 @@ impl Screen for ProblemsView {
         false
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).list
@@ -532,8 +532,8 @@ impl Screen for ProblemsView {
                 Some(self.about.look_for(text, &lines, height(parts.about)))
             }
             Pane::Log => {
-                let lines = self.log_lines();
-                Some(self.log.look_for(text, &lines, height(parts.log)))
+                let wide = parts.log.map_or(0, |pane| usize::from(pane.width.saturating_sub(4)));
+                Some(self.log.look_for(text, &self.log_lines(wide), height(parts.log)))
             }
             Pane::List | Pane::Evidence => {
                 self.list.state.settings.filter = Filter::parse(text);

@@ -21,7 +21,7 @@ use crate::tui::states;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{Listing, Order, Rows, shows_list};
 use crate::tui::views::measured::{MeasuredGroups, Named, percentile};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::sorted::SortKey;
@@ -241,7 +241,7 @@ impl Screen for PulseView {
             step => format::window(Duration::from_secs(u64::from(step) * 60)),
         };
         let first = format!("{} · each cell {each}", ctx.window_words());
-        let facts = self.list.facts(ctx, first);
+        let facts = self.list.facts(ctx, area, first);
         canvas.rule(area, area.y, Edge::Top, &[span("pulse", Role::Title)], &facts);
         let inner = inside(area);
         if self.list.rows.is_empty() {
@@ -310,7 +310,6 @@ impl Screen for PulseView {
                 let page = Destination::agent(ctx, group.agent?)?;
                 Some(vec![Step::Open(Box::new(page))])
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -338,13 +337,7 @@ impl Screen for PulseView {
         line.is_some_and(|line| self.list.state.click(line))
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
         vec![Subscription::Metrics(EVERY)]

@@ -21,7 +21,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{List, Listing, Order, Rows, shows_list};
 use crate::tui::views::waiting;
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::filter::Filtered;
@@ -322,7 +322,7 @@ impl Screen for QueueView {
             0 => String::new(),
             count => format!(" · {} sent in {watched}", format::count(count)),
         };
-        let facts = self.list.facts(ctx, format!("{waiting}{left} · {}", rows.dead_words()));
+        let facts = self.list.facts(ctx, area, format!("{waiting}{left} · {}", rows.dead_words()));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = self.list.state.settings.leaves_out();
@@ -349,7 +349,6 @@ impl Screen for QueueView {
                 let page = self.list.target().and_then(|key| Destination::job(ctx, key));
                 Some(page.map(|page| Step::Open(Box::new(page))).into_iter().collect())
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -392,11 +391,5 @@ impl Screen for QueueView {
         self.list.state.marks.clear();
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 }

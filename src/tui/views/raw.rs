@@ -12,10 +12,8 @@ use crate::tui::queries::Subscription;
 use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
-use crate::tui::views::frame::inside;
-use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
-use crate::tui::widgets::text;
-use crate::tui::widgets::text::TextState;
+use crate::tui::views::frame::TextPage;
+use crate::tui::widgets::canvas::{Canvas, Span, span};
 
 /// Where the text comes from.
 #[derive(Clone, Debug)]
@@ -33,9 +31,8 @@ pub struct RawView {
     source: Source,
     followed: FollowedJob,
     target: Target,
-    lines: Vec<Vec<Span>>,
+    page: TextPage,
     shown: Option<Untrusted>,
-    state: TextState,
 }
 
 /// JSON on several lines; other text is unchanged.
@@ -74,13 +71,8 @@ impl RawView {
     }
 
     fn of(title: String, source: Source, lines: Vec<Vec<Span>>, target: Target) -> Self {
-        let (followed, state) = (FollowedJob::default(), TextState::default());
-        Self { title, source, followed, target, lines, shown: None, state }
-    }
-
-    fn pane(area: Rect) -> Rect {
-        let inner = inside(area);
-        Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
+        let (followed, page) = (FollowedJob::default(), TextPage::new(lines));
+        Self { title, source, followed, target, page, shown: None }
     }
 }
 
@@ -96,7 +88,7 @@ impl Screen for RawView {
         if raw.is_some() && raw == self.shown {
             return false;
         }
-        self.lines = match &raw {
+        self.page.lines = match &raw {
             Some(raw) => pretty(raw),
             None => vec![vec![span(
                 "The agent has sent no object that was kept: at most 64 kB of one are.",
@@ -108,26 +100,16 @@ impl Screen for RawView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, _ctx: &Context) {
-        let pane = Self::pane(area);
-        let first = self.state.first_line(self.lines.len(), usize::from(pane.height));
-        let last = (first + usize::from(pane.height)).min(self.lines.len());
-        let mut facts = vec![span(format!("{}–{last} of {}", first + 1, self.lines.len()), Role::Quiet)];
-        if !self.state.search.is_empty() {
-            facts.insert(
-                0,
-                span(format!("search {} · ", Untrusted::from(self.state.search.as_str()).line()), Role::You),
-            );
-        }
-        canvas.rule(area, area.y, Edge::Top, &[span(self.title.clone(), Role::Title)], &facts);
-        text::draw(canvas, pane, &self.lines, &self.state);
+        let search = Untrusted::from(self.page.state.search.as_str());
+        let searched = (!search.is_empty()).then(|| span(format!("search {} · ", search.line()), Role::You));
+        self.page.draw(canvas, area, self.title.clone(), searched.into_iter().collect());
     }
 
     fn act(&mut self, action: Action, _ctx: &Context, area: Rect) -> Option<Vec<Step>> {
-        let height = usize::from(Self::pane(area).height);
         if action == Action::Raw {
             return Some(vec![Step::Back]);
         }
-        self.state.act(action, &self.lines, height).then(Vec::new)
+        self.page.act(action, area).then(Vec::new)
     }
 
     fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
@@ -150,11 +132,11 @@ impl Screen for RawView {
     }
 
     fn searched(&self) -> String {
-        self.state.search.clone()
+        self.page.state.search.clone()
     }
 
     fn search(&mut self, text: &str, _ctx: &Context, area: Rect) -> Option<usize> {
-        Some(self.state.look_for(text, &self.lines, usize::from(Self::pane(area).height)))
+        Some(self.page.look_for(text, area))
     }
 
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {

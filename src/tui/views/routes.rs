@@ -25,7 +25,7 @@ use crate::tui::theme::Role;
 use crate::tui::views::about::Lines;
 use crate::tui::views::explained;
 use crate::tui::views::frame::{empty, inside};
-use crate::tui::views::listing::{List, Listing};
+use crate::tui::views::listing::{List, Listing, shows_list};
 use crate::tui::views::route_rows::{RouteColumn, RouteRows};
 use crate::tui::views::rule_stats::RuleStats;
 use crate::tui::views::rules_file::RulesFilePane;
@@ -418,7 +418,7 @@ impl Screen for RoutesView {
                 Some(0) => "no rules".to_owned(),
                 Some(revision) => format!("{count}, revision {revision:08x}"),
             };
-            canvas.rule(area, area.y, Edge::Top, &self.list.title(), &self.list.facts(ctx, first));
+            canvas.rule(area, area.y, Edge::Top, &self.list.title(), &self.list.facts(ctx, area, first));
             if self.list.rows.is_empty() && self.revision.is_some() {
                 let filtered = self.list.state.settings.leaves_out();
                 empty(
@@ -486,6 +486,10 @@ impl Screen for RoutesView {
         if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
             return None;
         }
+        if action == Action::Back && self.full {
+            self.full = false;
+            return Some(Vec::new());
+        }
         if self.list.act(action, self.lines(area)) {
             return Some(Vec::new());
         }
@@ -497,11 +501,6 @@ impl Screen for RoutesView {
                 let page = Destination::RawText { title, lines, target: Target::default() };
                 Some(vec![Step::Open(Box::new(page))])
             }
-            Action::Back if self.full => {
-                self.full = false;
-                Some(Vec::new())
-            }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -541,13 +540,7 @@ impl Screen for RoutesView {
         self.focus != Pane::Rules
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).rules.unwrap_or_default()

@@ -17,7 +17,7 @@ use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::about;
 use crate::tui::views::frame::{empty, inside, labelled};
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{List, Listing, Order, Rows, shows_list};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
@@ -229,7 +229,7 @@ impl Screen for SourcesView {
         let failing = |row: &SourceRow| row.health == SourceHealth::Failing;
         let failing = ctx.snapshot.sources.iter().filter(|(_, row)| failing(row)).count();
         let first = format!("{count} configured · {failing} failing");
-        let facts = self.list.facts(ctx, first);
+        let facts = self.list.facts(ctx, area, first);
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
@@ -278,7 +278,6 @@ impl Screen for SourcesView {
                 Some(vec![Step::Open(Box::new(page))])
             }
             Action::NextPane => Some(vec![Step::Act(Action::ViewCandidates)]),
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -295,13 +294,7 @@ impl Screen for SourcesView {
         ]
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).0

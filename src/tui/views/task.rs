@@ -24,7 +24,7 @@ use crate::tui::views::output::{Stage, output_lines, size_words};
 use crate::tui::views::timeline::TimelineLine;
 use crate::tui::views::timeline_pane::TimelinePane;
 use crate::tui::views::{conversation, delegated, strip, timeline, waiting};
-use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span, width};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 
@@ -42,6 +42,10 @@ impl Pane {
 
 /// Below this width one pane is shown at a time.
 const NARROW: u16 = 90;
+
+/// The narrowest pane beside the timeline, and by how much the line between them moves.
+const LEAST_BESIDE: u16 = 34;
+const STEP: u16 = 8;
 
 /// The page.
 #[derive(Debug)]
@@ -162,11 +166,24 @@ impl TaskView {
                 Pane::Output | Pane::Messages => (None, Some(panes)),
             }
         } else {
-            let width = (panes.width * 5 / 8).min(panes.width - 34);
-            let left = Rect { width, ..panes };
-            (Some(left), Some(Rect { x: left.right() + 1, width: panes.width - width - 1, ..panes }))
+            let left = Rect { width: self.left_width(panes.width, ctx), ..panes };
+            (Some(left), Some(Rect { x: left.right() + 1, width: panes.width - left.width - 1, ..panes }))
         };
         Parts { head, left, right, below }
+    }
+
+    /// The width of the timeline beside the other pane: what its lines need, and what the other leaves.
+    fn left_width(&self, whole: u16, ctx: &Context) -> u16 {
+        let beside = whole - (whole * 5 / 8).min(whole - LEAST_BESIDE);
+        let others = self.right_lines(ctx, self.right(), usize::from(beside.saturating_sub(2)));
+        let others = others.iter().map(|line| width(line).saturating_add(3)).max().unwrap_or(0);
+        let title = width(&self.right_title(ctx).0).saturating_add(4);
+        let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
+        let needs = lines.iter().map(TimelinePane::width).max().unwrap_or(0);
+        // Few changes of a text move the line between the panes.
+        let needs = needs.saturating_add(STEP - 1) / STEP * STEP;
+        let others = others.max(title);
+        needs.clamp(whole / 2, whole - others.clamp(LEAST_BESIDE, beside))
     }
 
     fn timeline_lines(&self, canvas: &Canvas<'_>, ctx: &Context) -> Vec<TimelineLine> {
@@ -349,7 +366,7 @@ impl Screen for TaskView {
         let attempt = self.latest(ctx).map(|(_, attempt)| attempt);
         let id = self.title(ctx);
         let title =
-            [span(format!("tasks › {id} "), Role::Title), span(job.title.line().fit(60), Role::Title)];
+            [span(format!("tasks › {id} "), Role::Title), span(job.title.line().into_string(), Role::Title)];
         let facts = Self::state_facts(canvas, ctx, job, attempt);
         canvas.rule(area, area.y, Edge::Top, &title, &facts);
         let parts = self.parts(area, ctx);

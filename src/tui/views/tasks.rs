@@ -12,7 +12,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::inside;
-use crate::tui::views::listing::{List, Listing, Order};
+use crate::tui::views::listing::{List, Listing, Order, shows_list};
 use crate::tui::views::task_rows::{TaskColumn, TaskRows, Work, explain};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::sorted::Sorted;
@@ -112,7 +112,7 @@ impl Screen for TasksView {
         } else {
             format!("{shown} of {}", format::count(ctx.snapshot.attempts.len()))
         };
-        canvas.rule(area, area.y, Edge::Top, &title, &self.list.facts(ctx, first));
+        canvas.rule(area, area.y, Edge::Top, &title, &self.list.facts(ctx, area, first));
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
             let settings = &self.list.state.settings;
@@ -164,7 +164,6 @@ impl Screen for TasksView {
                 let page = self.list.target().and_then(|key| Destination::attempt(ctx, key));
                 Some(page.map(|page| Step::Open(Box::new(page))).into_iter().collect())
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -186,13 +185,7 @@ impl Screen for TasksView {
         ]
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).0

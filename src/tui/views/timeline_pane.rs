@@ -10,8 +10,13 @@ use crate::tui::context::Context;
 use crate::tui::theme::Role;
 use crate::tui::views::timeline;
 use crate::tui::views::timeline::TimelineLine;
-use crate::tui::widgets::canvas::Canvas;
+use crate::tui::widgets::canvas::{Canvas, width};
 use crate::tui::widgets::text::{has, next_hit};
+
+/// Cells of a line's frame, its time, and the time since the line above, with the space after each.
+const FRAME: u16 = 3;
+const CLOCK: u16 = 13;
+const STEP: u16 = 9;
 
 /// The position in a timeline.
 #[derive(Debug, Default)]
@@ -118,6 +123,12 @@ impl TimelinePane {
         if self.line.is_none() { last } else { self.top.min(last) }
     }
 
+    /// The width of a pane that shows a line whole.
+    pub fn width(line: &TimelineLine) -> u16 {
+        let before = if line.begins.is_none() { FRAME + CLOCK + STEP } else { FRAME };
+        width(&line.words).saturating_add(before + 2)
+    }
+
     /// Draws the lines that fit.
     pub fn draw(
         &self,
@@ -145,15 +156,15 @@ impl TimelinePane {
             }
             let mut x = rows.x + 1;
             canvas.put(x, y, line.frame, Role::Quiet, 2);
-            x += 3;
+            x += FRAME;
             if line.begins.is_none() {
                 let before = lines[..row].iter().rev().find_map(|line| line.at);
                 let clock = if row == first { None } else { before };
-                canvas.put(x, y, &timeline::clock(ctx, line, clock), Role::Quiet, 12);
-                x += 13;
+                canvas.put(x, y, &timeline::clock(ctx, line, clock), Role::Quiet, CLOCK - 1);
+                x += CLOCK;
                 if steps {
-                    canvas.put_right(x + 7, y, &timeline::step(line, before), Role::Quiet, 7);
-                    x += 9;
+                    canvas.put_right(x + STEP - 2, y, &timeline::step(line, before), Role::Quiet, STEP - 2);
+                    x += STEP;
                 }
             }
             let right = rows.right();

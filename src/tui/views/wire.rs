@@ -42,11 +42,11 @@ const SEARCHED: usize = 20_000;
 columns! {
     /// The columns of the frames.
     pub enum FrameColumn {
-        Time = fixed("TIME", 'T', 12, 6).highest_first(),
-        Agent = flexible("AGENT", 'A', 10, 5),
-        Call = fixed("CALL", 'C', 5, 2).right().highest_first(),
+        Time = fixed("TIME", 'T', 12, 8).highest_first(),
+        Agent = flexible("AGENT", 'A', 10, 7),
+        Call = fixed("CALL", 'C', 5, 4).right().highest_first(),
         Frame = flexible("FRAME", 'F', 24, 9),
-        Size = fixed("SIZE", 'S', 7, 3).right().highest_first(),
+        Size = fixed("SIZE", 'S', 7, 5).right().highest_first(),
     }
 }
 
@@ -401,7 +401,7 @@ impl Screen for WireView {
         let (window, cursor) = self.state.window(&self.rows, lines);
         let rows = self.drawn(ctx, &window);
         let shown = self.visible(ctx, cursor.map_or(Cursor::Follows, Cursor::On));
-        table::draw(canvas, list, FrameColumn::COLUMNS, &Shown { wide: true, ..shown }, &rows);
+        table::draw(canvas, list, FrameColumn::COLUMNS, &shown, &rows);
         if let (Some(pane), Some((agent, frame))) = (below, self.target_frame()) {
             let whole_rule = Rect { x: area.x, width: area.width, ..pane };
             let title = [span(name_of(ctx, agent, frame), Role::Title)];
@@ -419,28 +419,19 @@ impl Screen for WireView {
 
     fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let lines = self.lines(area);
-        let half = isize::try_from(lines / 2).unwrap_or(1).max(1);
+        if self.state.act(action, &self.rows, lines) {
+            return Some(Vec::new());
+        }
         match action {
-            Action::Down => self.state.go(&self.rows, 1, lines),
-            Action::Up => self.state.go(&self.rows, -1, lines),
-            Action::HalfDown => self.state.go(&self.rows, half, lines),
-            Action::HalfUp => self.state.go(&self.rows, -half, lines),
-            Action::First => self.state.first(),
-            Action::Last => self.state.last(&self.rows, lines),
-            Action::Details => self.state.details = !self.state.details,
             Action::Open | Action::Raw => {
                 let (agent, frame) = self.target_frame()?;
                 let title = format!("wire › {} {}", name_of(ctx, agent, frame), frame.number);
                 let target = Target { agent: Some(agent), ..Target::default() };
                 let page = Destination::RawText { title, lines: whole(frame), target };
-                return Some(vec![Step::Open(Box::new(page))]);
+                Some(vec![Step::Open(Box::new(page))])
             }
-            Action::Faults => self.state.settings.faults = !self.state.settings.faults,
-            Action::Wide => self.state.settings.wide = !self.state.settings.wide,
-            Action::Back => return self.state.settings.clear_one().then(Vec::new),
-            _ => return None,
+            _ => None,
         }
-        Some(Vec::new())
     }
 
     fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::text::{fit, is_control_or_hidden};
@@ -196,7 +196,7 @@ impl<'a> Canvas<'a> {
 
     fn shortened(&self, text: &str, most: usize) -> String {
         let cut = fit(text, most);
-        if self.theme.is_ascii() { cut.replace('…', ".") } else { cut }
+        if self.theme.is_ascii() { cut.replace('…', self.theme.glyphs.ellipsis) } else { cut }
     }
 
     /// Draws pieces in a row; returns the cells used.
@@ -226,15 +226,21 @@ impl<'a> Canvas<'a> {
     /// Shows a row as selected. Colours with a meaning stay.
     pub fn select(&mut self, area: Rect) {
         let accent = self.style(Role::Accent);
-        // Of 16 colours, few can be read on that of the selection.
-        let keeps = accent.bg.is_some() && self.theme.depth == Depth::True;
+        // Of 16 colours, few can be read on that of the selection: there the row is turned round.
+        let is_turned = self.theme.depth == Depth::Sixteen;
+        let keeps = is_turned || accent.bg.is_some();
+        let lit = if is_turned {
+            Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED | Modifier::BOLD)
+        } else {
+            accent
+        };
         let meant = [Role::Ok, Role::Warn, Role::Bad, Role::You].map(|role| self.style(role).fg);
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
                 let cell = &mut self.buffer[(x, y)];
                 let fg = Some(cell.fg).filter(|fg| keeps && meant.contains(&Some(*fg)));
-                cell.set_style(accent);
+                cell.set_style(lit);
                 if let Some(fg) = fg {
                     cell.set_fg(fg);
                 }
@@ -251,12 +257,11 @@ impl<'a> Canvas<'a> {
             for x in area.left()..area.right() {
                 let cell = &mut self.buffer[(x, y)];
                 // Where secondary text has the colour of text, it is only less bright.
-                let is_bright = quiet.fg == Some(ratatui::style::Color::Reset);
-                cell.modifier =
-                    if is_bright { ratatui::style::Modifier::DIM } else { ratatui::style::Modifier::empty() };
-                cell.set_fg(ratatui::style::Color::Reset).set_style(paper).set_style(quiet);
+                let is_bright = quiet.fg == Some(Color::Reset);
+                cell.modifier = if is_bright { Modifier::DIM } else { Modifier::empty() };
+                cell.set_fg(Color::Reset).set_style(paper).set_style(quiet);
                 if paper.bg.is_none() {
-                    cell.set_bg(ratatui::style::Color::Reset);
+                    cell.set_bg(Color::Reset);
                 }
             }
         }
@@ -310,7 +315,7 @@ impl<'a> Canvas<'a> {
 
     /// Underlines one cell: the letter that sorts.
     pub fn underline(&mut self, x: u16, y: u16) {
-        let style = Style::new().add_modifier(ratatui::style::Modifier::UNDERLINED);
+        let style = Style::new().add_modifier(Modifier::UNDERLINED);
         let area = Rect::new(x, y, 1, 1).intersection(self.buffer.area);
         self.buffer.set_style(area, style);
     }
@@ -323,7 +328,7 @@ impl<'a> Canvas<'a> {
             Edge::Middle => (glyphs.tee_left, glyphs.tee_right),
             Edge::Bottom => (glyphs.bottom_left, glyphs.bottom_right),
         };
-        self.line(area, y, (left, glyphs.horizontal, right), Role::Border, title, facts);
+        self.line(area, y, (left, glyphs.horizontal, right, false), Role::Border, title, facts);
     }
 
     /// A line across a frame that meets the line between two panes above it.
@@ -355,14 +360,14 @@ impl<'a> Canvas<'a> {
             Edge::Middle => (glyphs.heavy_tee_left, glyphs.horizontal, glyphs.heavy_tee_right),
             Edge::Bottom => (glyphs.heavy_bottom_left, glyphs.heavy_horizontal, glyphs.heavy_bottom_right),
         };
-        self.line(area, y, (left, middle, right), role, title, facts);
+        self.line(area, y, (left, middle, right, joint == Edge::Bottom), role, title, facts);
     }
 
     fn line(
         &mut self,
         area: Rect,
         y: u16,
-        (left, middle, right): (&str, &str, &str),
+        (left, middle, right, is_bottom): (&str, &str, &str, bool),
         role: Role,
         title: &[Span],
         facts: &[Span],
@@ -377,6 +382,14 @@ impl<'a> Canvas<'a> {
         }
         self.put(to, y, right, role, 1);
         let room = area.width.saturating_sub(4);
+        // What keys do is left out from the end, never cut in mid-word.
+        let whole;
+        let title = if is_bottom {
+            whole = whole_hints(title, room.saturating_sub(1));
+            &whole
+        } else {
+            title
+        };
         let padded = |spans: &[Span]| if width(spans) == 0 { 0 } else { width(spans).saturating_add(2) };
         let title_width = padded(title);
         // The title is cut before the facts, but something of it stays.
@@ -424,6 +437,30 @@ impl<'a> Canvas<'a> {
             self.put(x, to, glyphs.tee_up, Role::Border, 1);
         }
     }
+}
+
+/// Hints of keys that fit into `room` cells: whole ones are left out from the end. Two spaces stand between them.
+pub fn whole_hints(hints: &[Span], room: u16) -> Vec<Span> {
+    let mut text: String = hints.iter().map(|hint| hint.text.as_str()).collect();
+    while text.width() > usize::from(room) {
+        let Some(cut) = text.trim_end().rfind("  ") else { break };
+        text.truncate(cut);
+    }
+    cut_spans(hints, 0, text.trim_end().len())
+}
+
+/// The bytes of a line of pieces from one place to another.
+pub fn cut_spans(line: &[Span], from: usize, to: usize) -> Vec<Span> {
+    let mut at = 0;
+    let mut cut = Vec::new();
+    for one in line {
+        let (start, end) = (from.max(at), to.min(at + one.text.len()));
+        if start < end {
+            cut.push(span(&one.text[start - at..end - at], one.role));
+        }
+        at += one.text.len();
+    }
+    cut
 }
 
 /// The cells that a title keeps beside facts, if it is longer.

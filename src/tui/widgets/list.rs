@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::Hash;
 
+use crate::tui::actions::Action;
 use crate::tui::saved_view::ListSettings;
 use crate::tui::widgets::sorted::Sorted;
 
@@ -92,6 +93,23 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         self.seen = window;
     }
 
+    /// Shows the first rows as long as the selected one fits below them: where rows change places all the time, the worst
+    /// must not leave the screen because another one got better.
+    pub fn keep_first(&mut self, rows: &Sorted<K>, height: usize) {
+        if let Some(selected) = self.selected {
+            let above = rows.above(selected).take(height).count();
+            if above < height {
+                self.line = above;
+                self.seen = self.window(rows, height).0;
+            }
+        }
+    }
+
+    /// Rows above the window.
+    pub fn above(&self, rows: &Sorted<K>) -> usize {
+        self.selected.and(self.seen.first()).map_or(0, |first| rows.above(*first).count())
+    }
+
     /// Rows that came in are counted if they are above the window.
     pub fn came_in(&mut self, rows: &Sorted<K>, new: &[K]) {
         if let (Some(_), Some(first)) = (self.selected, self.seen.first()) {
@@ -149,6 +167,34 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         } else {
             (self.line + moved).min(height.saturating_sub(1))
         };
+    }
+
+    /// Handles actions that move the cursor or change how the list is shown; false for other actions.
+    pub fn act(&mut self, action: Action, rows: &Sorted<K>, lines: usize) -> bool {
+        let half = isize::try_from(lines / 2).unwrap_or(1).max(1);
+        match action {
+            Action::Down => self.go(rows, 1, lines),
+            Action::Up => self.go(rows, -1, lines),
+            Action::HalfDown => self.go(rows, half, lines),
+            Action::HalfUp => self.go(rows, -half, lines),
+            Action::First => self.first(),
+            Action::Last => self.last(rows, lines),
+            Action::Wide => self.settings.wide = !self.settings.wide,
+            Action::Details => self.details = !self.details,
+            Action::Faults => self.settings.faults = !self.settings.faults,
+            Action::Back => return self.clear_one(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Clears one thing: marks, then the filter, then the filter of faults. False if there was nothing.
+    fn clear_one(&mut self) -> bool {
+        if self.marks.is_empty() {
+            return self.settings.clear_one();
+        }
+        self.marks.clear();
+        true
     }
 
     /// To the top; new rows are followed again.
@@ -255,6 +301,30 @@ mod tests {
         assert_eq!((list.selected, list.line), (Some(10), 0));
         list.first();
         assert_eq!(list.window(&sorted, 3), (vec![10, 9, 8], None));
+    }
+
+    #[test]
+    fn the_first_rows_stay_where_the_selected_one_fits_below_them() {
+        for (height, value, expected) in [
+            // It fell to the third place of five: the worst are still there.
+            (3, 3, (vec![5, 2, 4], 2, 0)),
+            // It fell further than there are lines: it stays on its line, and the worst are counted.
+            (3, 0, (vec![3, 1, 4], 2, 2)),
+            (1, 3, (vec![4], 0, 2)),
+        ] {
+            let mut list: ListState<u32> = ListState::new(0);
+            let mut sorted = rows(&[1, 2, 3, 4, 5]);
+            list.go(&sorted, 1, height);
+            list.refresh(&sorted, height);
+            assert_eq!(list.selected, Some(4));
+            for (key, value) in [(4, value), (2, 4), (3, 2)] {
+                sorted.put(key, Some(SortKey::Number(value)));
+            }
+            list.refresh(&sorted, height);
+            list.keep_first(&sorted, height);
+            let (window, at) = list.window(&sorted, height);
+            assert_eq!((window, at.unwrap_or(9), list.above(&sorted)), expected, "{height} {value}");
+        }
     }
 
     #[test]

@@ -186,8 +186,8 @@ const LUXURY: u8 = 3;
 pub struct Shown {
     /// The columns by their number, in order.
     pub columns: Vec<usize>,
-    /// True in wide mode.
-    pub wide: bool,
+    /// In wide mode, the columns that are wanted otherwise: what they leave out comes first.
+    pub usual: Option<Vec<usize>>,
     /// How rows are sorted.
     pub sort: Sort,
     /// Where the cursor is.
@@ -200,19 +200,11 @@ pub const NOTHING: &str = "·";
 /// Widths of text columns are rounded up to a multiple of this, so that few changes of the rows move the columns.
 const ROUNDED: u16 = 4;
 
+/// Cells that texts get, as far as they need them, before columns of `LUXURY` are shown.
+const TELLING: u16 = 24;
+
 /// The width up to which columns grow before the one that is worth most is given all that it needs.
 const MODEST: u16 = 20;
-
-/// The width that a column needs for its head and its cells. One of fixed width has at least that, so that numbers
-/// stand still.
-fn needed(column: &Column, content: u16) -> u16 {
-    let head = u16::try_from(column.name.width()).unwrap_or(0);
-    if content > column.least && !column.right {
-        return content.next_multiple_of(ROUNDED);
-    }
-    let usual = if column.flexible { 0 } else { column.least };
-    content.max(head).max(usual)
-}
 
 /// The columns that fit, and how wide they are.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -223,46 +215,115 @@ pub struct Fit {
     pub gap: u16,
 }
 
+/// The width of a table with these columns.
+fn total(shown: &[usize], width: impl Fn(usize) -> u16) -> u16 {
+    let cells = shown.iter().map(|at| width(*at).saturating_add(1));
+    cells.fold(MARGIN, u16::saturating_add).saturating_sub(1)
+}
+
+/// The width that each column needs, and the least that it can do with.
+struct Needs<'c> {
+    columns: &'c [Column],
+    need: Vec<u16>,
+    least: Vec<u16>,
+}
+
+impl<'c> Needs<'c> {
+    fn new(columns: &'c [Column], sort: Sort, content: impl Fn(usize) -> u16) -> Self {
+        let mut needs = Self { columns, need: Vec::new(), least: Vec::new() };
+        for (at, column) in columns.iter().enumerate() {
+            // The arrow belongs to the title: it needs a cell of its own, so that titles are never glued together.
+            let head = u16::try_from(column.name.width()).unwrap_or(0) + u16::from(at == sort.by);
+            let fixed = if column.flexible { 0 } else { column.least };
+            let need = content(at).max(head).max(fixed);
+            let least = if at == sort.by && !column.flexible { column.least.max(head) } else { column.least };
+            needs.need.push(need);
+            needs.least.push(least.min(need));
+        }
+        needs
+    }
+
+    /// What a column should have before others that are worth less get any.
+    fn preferred(&self, at: usize) -> u16 {
+        let column = &self.columns[at];
+        let telling = if column.flexible && column.keep > LUXURY { TELLING } else { 0 };
+        column.preferred.max(telling).min(self.need[at])
+    }
+
+    /// What it needs, rounded where there is room for that.
+    fn rounded(&self, at: usize) -> u16 {
+        let (column, need) = (&self.columns[at], self.need[at]);
+        if need > column.least && !column.right { need.next_multiple_of(ROUNDED) } else { need }
+    }
+
+    fn least_fits(&self, shown: &[usize], width: u16) -> bool {
+        total(shown, |at| self.least[at]) <= width
+    }
+
+    /// The columns that are shown.
+    fn chosen(&self, shown: &Shown, width: u16) -> Vec<usize> {
+        let usual = self.usual(shown.usual.as_ref().unwrap_or(&shown.columns), width);
+        if shown.usual.is_some() { self.wide(&shown.columns, &usual, width) } else { usual }
+    }
+
+    /// The columns of those that are wanted, without the ones that are worth least if there is no room.
+    fn usual(&self, wanted: &[usize], width: u16) -> Vec<usize> {
+        let keep = |at: usize| self.columns[at].keep;
+        let mut shown = wanted.to_vec();
+        let fits = |shown: &[usize]| {
+            let has_luxury = shown.iter().any(|at| keep(*at) <= LUXURY);
+            self.least_fits(shown, width) && !(has_luxury && total(shown, |at| self.preferred(at)) > width)
+        };
+        while shown.len() > 1 && !fits(&shown) {
+            let weakest = (0..shown.len()).min_by_key(|place| (keep(shown[*place]), usize::MAX - place));
+            shown.remove(weakest.unwrap_or(0));
+        }
+        shown
+    }
+
+    /// The one that is worth most, then those that are usually left out, then the others, as far as there is room.
+    fn wide(&self, all: &[usize], usual: &[usize], width: u16) -> Vec<usize> {
+        let keep = |at: usize| self.columns[at].keep;
+        let most = usual.iter().copied().max_by_key(|at| keep(*at));
+        let mut by_worth = all.to_vec();
+        by_worth.sort_by_key(|at| std::cmp::Reverse((Some(*at) == most, !usual.contains(at), keep(*at))));
+        let mut shown: Vec<usize> = Vec::new();
+        for at in by_worth {
+            let more: Vec<usize> =
+                all.iter().copied().filter(|one| *one == at || shown.contains(one)).collect();
+            if shown.is_empty() || self.least_fits(&more, width) {
+                shown = more;
+            }
+        }
+        shown
+    }
+}
+
 /// Which columns of those that are wanted fit, and how wide they are. `content` is the width of a column's cells.
 ///
 /// Every column first gets its least width, or what it needs if that is less. The rest of the room goes to the column
 /// that is worth most up to its preferred width, to the others up to `MODEST`, to the first again, and to the others
 /// again, each at most what it needs. What is left stands between the columns and behind the last one.
-pub fn fit(
-    columns: &[Column],
-    wanted: &[usize],
-    width: u16,
-    wide: bool,
-    content: impl Fn(usize) -> u16,
-) -> Fit {
-    let need: Vec<u16> = columns.iter().enumerate().map(|(at, one)| needed(one, content(at))).collect();
-    let least = |at: usize| columns[at].least.min(need[at]);
-    let preferred = |at: usize| columns[at].preferred.min(need[at]);
-    let mut shown: Vec<usize> = wanted.to_vec();
-    let room = width.saturating_sub(MARGIN);
-    let total = |shown: &[usize], width: &dyn Fn(usize) -> u16| -> u16 {
-        shown.iter().map(|at| width(*at) + 1).sum::<u16>().saturating_sub(1)
-    };
-    let luxury = |shown: &[usize]| !wide && shown.iter().any(|at| columns[*at].keep <= LUXURY);
-    while shown.len() > 1
-        && (total(&shown, &least) > room || (luxury(&shown) && total(&shown, &preferred) > room))
-    {
-        let weakest =
-            (0..shown.len()).min_by_key(|at| (columns[shown[*at]].keep, usize::MAX - at)).unwrap_or(0);
-        shown.remove(weakest);
-    }
-    let mut left = room.saturating_sub(total(&shown, &least));
-    let mut widths: Vec<(usize, u16)> = shown.iter().map(|at| (*at, least(*at))).collect();
+///
+/// In wide mode all columns are shown if they fit. Otherwise those that are usually left out stay longest, beside the
+/// column that is worth most.
+pub fn fit(columns: &[Column], shown: &Shown, width: u16, content: impl Fn(usize) -> u16) -> Fit {
+    let needs = Needs::new(columns, shown.sort, content);
+    let chosen = needs.chosen(shown, width);
+    let roomy = total(&chosen, |at| needs.rounded(at)) <= width;
+    let need = |at: usize| if roomy { needs.rounded(at) } else { needs.need[at] };
+    let mut left = width.saturating_sub(total(&chosen, |at| needs.least[at]));
+    let mut widths: Vec<(usize, u16)> = chosen.iter().map(|at| (*at, needs.least[*at])).collect();
     let mut grow = |place: usize, most: u16| {
         let (at, width) = &mut widths[place];
-        let more = need[*at].min(most).saturating_sub(*width).min(left);
+        let more = need(*at).min(most).saturating_sub(*width).min(left);
         *width += more;
         left -= more;
     };
-    let mut order: Vec<usize> = (0..shown.len()).collect();
-    order.sort_by_key(|place| std::cmp::Reverse(columns[shown[*place]].keep));
+    let mut order: Vec<usize> = (0..chosen.len()).collect();
+    order.sort_by_key(|place| std::cmp::Reverse(columns[chosen[*place]].keep));
     if let Some((first, others)) = order.split_first() {
-        grow(*first, columns[shown[*first]].preferred);
+        grow(*first, columns[chosen[*first]].preferred);
         for place in others {
             grow(*place, MODEST);
         }
@@ -278,7 +339,26 @@ pub fn fit(
 /// True if no row has a value in a column.
 pub fn is_empty(rows: &[Row], at: usize) -> bool {
     let mut cells = rows.iter().filter_map(|row| row.cells.get(at));
-    cells.all(|cell| matches!(cell.text.as_str(), "" | NOTHING))
+    cells.all(|cell| matches!(cell.text.as_str(), "" | "–" | NOTHING))
+}
+
+/// The width of a column's cells.
+fn content(rows: &[Row], at: usize) -> u16 {
+    let cells = rows.iter().filter_map(|row| row.cells.get(at));
+    cells.map(|cell| u16::try_from(cell.text.width()).unwrap_or(u16::MAX)).max().unwrap_or(0)
+}
+
+/// What wide mode shows, in words: `all 17 columns`, or `wide · without 4 of 17 columns · all need 188`.
+pub fn wide_words(columns: &[Column], shown: &Shown, rows: &[Row], width: u16) -> String {
+    let needs = Needs::new(columns, shown.sort, |at| content(rows, at));
+    let all = shown.columns.len();
+    let missing = all - needs.chosen(shown, width).len();
+    if missing == 0 {
+        return format!("all {all} columns");
+    }
+    // Two cells are the sides of the frame.
+    let cells = total(&shown.columns, |at| needs.least[at]) + 2;
+    format!("wide · without {missing} of {all} columns · all need {cells}")
 }
 
 /// Draws a table: its head, then its rows.
@@ -286,13 +366,9 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, columns: &[Column], shown: &Sho
     if area.height == 0 || area.width < MARGIN {
         return;
     }
-    let Shown { columns: wanted, wide, sort, cursor } = shown;
+    let Shown { sort, cursor, .. } = shown;
     let visible = &rows[..rows.len().min(usize::from(area.height - 1))];
-    let content = |at: usize| {
-        let cells = visible.iter().filter_map(|row| row.cells.get(at));
-        cells.map(|cell| u16::try_from(cell.text.width()).unwrap_or(u16::MAX)).max().unwrap_or(0)
-    };
-    let Fit { columns: fitting, gap } = fit(columns, wanted, area.width, *wide, content);
+    let Fit { columns: fitting, gap } = fit(columns, shown, area.width, |at| content(visible, at));
     let mut x = area.x + MARGIN - 1;
     for (at, width) in &fitting {
         head(canvas, x, area.y, (*at, &columns[*at]), *width, *sort);
@@ -337,6 +413,7 @@ fn head(canvas: &mut Canvas<'_>, x: u16, y: u16, (at, column): (usize, &Column),
         (true, true) => canvas.theme.glyphs.ascending,
     };
     let name_width = u16::try_from(column.name.width()).unwrap_or(0);
+    // A column of text that is narrower than its title shows no arrow.
     let inside = sorted && name_width < width;
     let total = name_width + u16::from(inside);
     let start = if column.right { x + width.saturating_sub(total) } else { x };
@@ -344,9 +421,6 @@ fn head(canvas: &mut Canvas<'_>, x: u16, y: u16, (at, column): (usize, &Column),
     canvas.put(start, y, column.name, role, width);
     if inside {
         canvas.put(start + name_width, y, arrow, role, 1);
-    } else if sorted {
-        // The title fills its column: the arrow takes the space before it.
-        canvas.put(x.saturating_sub(1), y, arrow, role, 1);
     }
     if let Some(letter) = column.sort
         && let Some(at) = column.name.find(letter.to_ascii_uppercase())
@@ -366,8 +440,9 @@ mod tests {
     #[test]
     fn a_selected_row_keeps_the_colours_that_mean_something() {
         let columns = [fixed("JOB", 'J', 4, 9), fixed("BAD", 'B', 3, 8).right()];
-        for name in ["dark", "light"] {
-            let (theme, clocks) = (Theme::load(name, Depth::True, false), Clocks::new("UTC"));
+        let depths = [Depth::True, Depth::Sixteen];
+        for (name, depth) in depths.into_iter().flat_map(|depth| [("dark", depth), ("light", depth)]) {
+            let (theme, clocks) = (Theme::load(name, depth, false), Clocks::new("UTC"));
             let area = Rect::new(0, 0, 20, 2);
             let mut buffer = ratatui::buffer::Buffer::empty(area);
             let mut canvas = Canvas::new(&mut buffer, &theme, &clocks, At::ZERO);
@@ -377,19 +452,21 @@ mod tests {
                 marked: false,
             };
             let sort = Sort { by: 1, reversed: false };
-            let shown = Shown { columns: vec![0, 1], wide: false, sort, cursor: Cursor::Follows };
+            let shown = Shown { columns: vec![0, 1], usual: None, sort, cursor: Cursor::Follows };
             draw(&mut canvas, area, &columns, &shown, &[row]);
             let style = |role| theme.style(role);
             let cell = |x: u16| &buffer[(x, 1)];
             let fg = |x: u16| Some(cell(x).fg);
-            assert_eq!(
-                (fg(1), fg(3), fg(10)),
-                (style(Role::Warn).fg, style(Role::Accent).fg, style(Role::Bad).fg)
-            );
-            assert!((1..19).all(|x| Some(cell(x).bg) == style(Role::Accent).bg), "{name}");
-            // The title fills its column, so that its arrow stands before it.
+            let turned = |x: u16| cell(x).modifier.contains(ratatui::style::Modifier::REVERSED);
+            let (plain, lit) = match depth {
+                Depth::Sixteen => (style(Role::Plain).fg, (1..19).all(turned)),
+                _ => (style(Role::Accent).fg, (1..19).all(|x| Some(cell(x).bg) == style(Role::Accent).bg)),
+            };
+            assert_eq!((fg(1), fg(3), fg(11)), (style(Role::Warn).fg, plain, style(Role::Bad).fg), "{name}");
+            assert!(lit, "{name} {depth:?}");
+            // The title fills its column, which is a cell wider for its arrow.
             let head: String = (0..20).map(|x| buffer[(x, 0)].symbol()).collect();
-            assert_eq!(head.trim_end(), "   JOB  ↓BAD", "{name}");
+            assert_eq!(head.trim_end(), "   JOB   BAD↓", "{name}");
         }
     }
 
@@ -403,12 +480,19 @@ mod tests {
         ]
     }
 
+    fn shown(columns: &[usize]) -> Shown {
+        let sort = Sort { by: usize::MAX, reversed: false };
+        Shown { columns: columns.to_vec(), usual: None, sort, cursor: Cursor::None }
+    }
+
     #[test]
     fn the_least_important_columns_are_left_out_first() {
         let columns = columns();
         let names = |width, wide| -> Vec<_> {
-            let wanted: Vec<usize> = (0..columns.len()).filter(|at| wide || !columns[*at].wide).collect();
-            let fitting = fit(&columns, &wanted, width, wide, |_| 99);
+            let usual: Vec<usize> = (0..columns.len()).filter(|at| !columns[*at].wide).collect();
+            let shown =
+                if wide { Shown { usual: Some(usual), ..shown(&[0, 1, 2, 3, 4]) } } else { shown(&usual) };
+            let fitting = fit(&columns, &shown, width, |_| 99);
             fitting.columns.into_iter().map(|(at, width)| (columns[at].name, width)).collect()
         };
         assert_eq!(names(43, false), [("TASK", 5), ("JOB", 13), ("AGENT", 8), ("STATE", 10)]);
@@ -416,8 +500,12 @@ mod tests {
         assert_eq!(names(30, false), [("TASK", 5), ("JOB", 20)]);
         assert_eq!(names(10, false), [("TASK", 6)]);
         assert_eq!(names(60, true).len(), 5);
+        // Where not all columns fit, wide mode shows those that are usually left out.
+        assert_eq!(names(43, true), [("TASK", 5), ("JOB", 13), ("STATE", 10), ("FROM", 8)]);
+        assert_eq!(names(31, true), [("TASK", 5), ("AGENT", 12), ("FROM", 8)]);
+        assert_eq!(names(20, true), [("TASK", 5), ("STATE", 10)]);
         // A changed column order does not change which columns are dropped first.
-        let fitting = |width| fit(&columns, &[3, 4, 0], width, false, |_| 99).columns;
+        let fitting = |width| fit(&columns, &shown(&[3, 4, 0]), width, |_| 99).columns;
         let turned: Vec<_> = fitting(43).into_iter().map(|(at, _)| at).collect();
         assert_eq!(turned, [3, 4, 0]);
         let narrow: Vec<_> = fitting(22).into_iter().map(|(at, _)| at).collect();
@@ -435,7 +523,7 @@ mod tests {
             (80, [0, 0, 0, 0], ([5, 3, 5, 10], 2), "without rows there are the heads"),
         ] {
             let Fit { columns, gap } =
-                fit(&columns, &[0, 1, 2, 3], width, false, |at| content.get(at).copied().unwrap_or(0));
+                fit(&columns, &shown(&[0, 1, 2, 3]), width, |at| content.get(at).copied().unwrap_or(0));
             let widths: Vec<u16> = columns.into_iter().map(|(_, width)| width).collect();
             assert_eq!((widths.as_slice(), gap), (&expected.0[..], expected.1), "{why}");
         }

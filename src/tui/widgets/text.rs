@@ -6,7 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::domain::text::contains_ignore_case;
 use crate::tui::actions::Action;
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Span};
+use crate::tui::widgets::canvas::{Canvas, Span, cut_spans, span};
 
 /// The position in a text.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -155,6 +155,32 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, lines: &[Vec<Span>], state: &Te
     }
 }
 
+/// Lines of pieces cut into lines of at most `width` cells, at spaces where there are some; what follows is indented.
+pub fn wrap_spans(lines: &[Vec<Span>], width: usize, indent: usize) -> Vec<Vec<Span>> {
+    let indent = if indent * 2 > width { 0 } else { indent };
+    let mut wrapped = Vec::new();
+    for line in lines {
+        let whole: String = line.iter().map(|span| span.text.as_str()).collect();
+        if whole.width() <= width {
+            wrapped.push(line.clone());
+            continue;
+        }
+        // Everything but the first line is narrower by its indent.
+        let first = wrap(&whole, width).swap_remove(0);
+        let rest = whole[first.len()..].trim_start();
+        let mut at = whole.len() - rest.len();
+        wrapped.push(cut_spans(line, 0, first.len()));
+        for part in wrap(rest, width - indent) {
+            let from = at + whole[at..].find(part.as_str()).unwrap_or(0);
+            let mut spans = vec![span(" ".repeat(indent), Role::Plain)];
+            spans.extend(cut_spans(line, from, from + part.len()));
+            at = from + part.len();
+            wrapped.push(spans);
+        }
+    }
+    wrapped
+}
+
 /// Text cut into lines of at most `width` cells, at spaces where there are some.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
@@ -187,7 +213,6 @@ fn wrap_line(line: &str, width: usize, lines: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::widgets::canvas::span;
 
     #[test]
     fn text_wraps_at_spaces() {
@@ -196,6 +221,27 @@ mod tests {
         assert_eq!(wrap("a\n\nb", 4), ["a", "", "b"]);
         assert_eq!(wrap("東京都庁", 4), ["東京", "都庁"]);
         assert_eq!(wrap("x", 0), ["x"]);
+    }
+
+    #[test]
+    fn pieces_wrap_with_their_roles_and_are_indented() {
+        let line = [vec![
+            span("12:00  ", Role::Quiet),
+            span("raised: ", Role::Bad),
+            span("is down now", Role::Plain),
+        ]];
+        for (width, expected) in [
+            (40, vec!["12:00  raised: is down now"]),
+            (20, vec!["12:00  raised: is", "       down now"]),
+            (10, vec!["12:00", "raised:", "is down", "now"]),
+        ] {
+            let wrapped = wrap_spans(&line, width, 7);
+            let text = |line: &Vec<Span>| line.iter().map(|span| span.text.as_str()).collect::<String>();
+            let texts: Vec<String> = wrapped.iter().map(text).collect();
+            assert_eq!(texts.iter().map(|line| line.trim_end()).collect::<Vec<_>>(), expected, "{width}");
+            let all = wrapped.iter().flatten();
+            assert!(all.filter(|span| span.role == Role::Bad).all(|span| span.text.starts_with("raised:")));
+        }
     }
 
     #[test]

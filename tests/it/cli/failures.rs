@@ -114,6 +114,14 @@ async fn usage_errors_name_what_is_wrong() {
         let message = error["message"].as_str().unwrap();
         assert!(message.contains(expected), "{words:?}: {message}");
     }
+    // In words they have the form of every other failure.
+    let output = desk.run(&["send", "-a", "slow", "--outptu", "x"]).await;
+    let stderr = text(&output.stderr);
+    for expected in
+        ["quarterdeck: unexpected argument '--outptu' found", "(A2ACLI_ERR_USAGE)", "→ the form is "]
+    {
+        assert!(stderr.contains(expected) && !stderr.contains("error:"), "{stderr}");
+    }
 }
 
 /// Files that are sent must be regular files of a bounded size; the error contains the file, its size and the limit.

@@ -161,6 +161,31 @@ fn reasons_are_typed_into_cards_and_prompts() {
     }
 }
 
+/// Every act on an agent shows what will happen, and the same as a command, before it is done.
+#[test]
+fn every_act_on_an_agent_opens_a_card() {
+    for (keys, words, command) in [
+        ("1 o c", "gets no new work", "drain http"),
+        ("1 o d", "is being drained", "drain http"),
+        ("1 o w 2", "gets no new work for 1 hour", "drain http"),
+        ("1 o b o", "nothing is sent to it", "breaker http://10.0.0.3:9000/ open"),
+        ("1 o b c", "everything is sent to it", "breaker http://10.0.0.3:9000/ close"),
+    ] {
+        for (protect, width) in [(true, 120), (false, 120), (false, 80)] {
+            let info = quarterdeck::tui::context::Info { protect, ..info() };
+            let mut console = Console::with(width, 24, info, mono());
+            for key in keys.split(' ') {
+                console.press(key).wait(0.3);
+            }
+            assert_eq!(wishes(&console), [""; 0], "{keys}");
+            let screen = console.screen();
+            for expected in [words, command, "┏", if protect { "PRODUCTION" } else { "why " }] {
+                assert!(screen.contains(expected), "{keys} {width}: {expected}\n{screen}");
+            }
+        }
+    }
+}
+
 fn mono() -> Theme {
     Theme::load("dark", Depth::None, false)
 }

@@ -32,7 +32,8 @@ fn the_evidence_of_a_problem_is_opened_and_its_log_goes_on() {
         console.press(keys);
         assert!(console.screen().contains(expected), "{keys}\n{}", console.screen());
     }
-    let mut console = super::Console::new(120, 40);
+    // Wide enough for the longest line of the log; others are wrapped.
+    let mut console = super::Console::new(160, 40);
     console.press("4");
     let taken = FleetFact::ProblemTaken { number: 2 };
     let (problem, agent, attempt) = (Some(2), None, None);
@@ -101,6 +102,8 @@ fn a_problem_is_written_down_as_a_report_and_rows_as_a_table() {
     {
         assert!(text.contains(&format!("\n## {heading}\n")), "{heading}\n{text}");
     }
+    // A file has no width: nothing in it is cut.
+    assert!(text.contains("post order 88100 to the ledger") && !text.contains('…'), "{text}");
     let own = ["# p-", "## ", "began ", "nothing", "See it: `quarterdeck --fleet prod-eu open p-"];
     let free = |line: &&str| {
         !line.is_empty() && !line.starts_with("    ") && !own.iter().any(|own| line.starts_with(own))

@@ -470,6 +470,17 @@ fn take_copies(bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
     (copies, others.into_bytes())
 }
 
+/// What is said beside the screen breaks between words, however narrow the terminal.
+#[test]
+fn errors_break_between_words() {
+    let mut terminal = Terminal::run((40, 12), &["--config", "/nowhere/at.toml", "agents"], &[]);
+    let (code, written) = terminal.ends();
+    assert_ne!(code, 0);
+    let lines: Vec<&str> = written.lines().map(str::trim_end).collect();
+    assert!(lines.len() > 2 && lines.iter().all(|line| line.chars().count() <= 40), "{written}");
+    assert!(lines.join(" ").contains("quarterdeck: /nowhere/at.toml"), "{written}");
+}
+
 #[test]
 fn the_demo_leaves_nothing_behind() {
     let folders = || {

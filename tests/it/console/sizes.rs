@@ -147,3 +147,143 @@ fn every_view_fits_every_size() {
         "these are no faults any more"
     );
 }
+
+/// The heads of a table: the words of its line of titles.
+fn heads(screen: &str) -> Vec<String> {
+    let line = screen.lines().nth(2).unwrap_or_default();
+    let words = line.trim_matches('│').split("  ").flat_map(|part| part.split_whitespace());
+    words.map(|word| word.trim_matches(['↑', '↓']).to_owned()).collect()
+}
+
+/// Wide mode shows columns that were not there, and says what it still leaves out.
+#[test]
+fn wide_mode_shows_what_is_usually_left_out() {
+    for (keys, width) in [("1", 80), ("1", 120), ("7", 80), ("7", 120), ("2", 80), ("2", 120), ("4", 120)] {
+        let mut console = Console::new(width, 40);
+        console.press(keys);
+        let before = heads(&console.screen());
+        let screen = console.press("w").screen();
+        let after = heads(&screen);
+        assert!(after.iter().any(|head| !before.contains(head)), "{keys} {width}: {before:?} {after:?}");
+        let title = screen.lines().nth(1).unwrap_or_default();
+        assert!(title.contains("wide · without ") || title.contains(" columns"), "{title}");
+        console.press("w");
+        assert_eq!(heads(&console.screen()), before, "{keys} {width}");
+    }
+    let mut console = Console::new(200, 60);
+    let screen = console.press("1 w").screen();
+    assert!(screen.contains("· all 15 columns"), "{screen}");
+}
+
+/// The arrow of the sorted column never stands against the title beside it.
+#[test]
+fn titles_of_columns_are_never_glued_together() {
+    for (view, width) in ["0", "1", "2", "4", "7"].into_iter().flat_map(|view| [(view, 80), (view, 120)]) {
+        let mut console = Console::new(width, 24);
+        console.press(view);
+        for letter in 'A'..='Z' {
+            console.press(&letter.to_string());
+            let screen = console.screen();
+            let line: Vec<char> = screen.lines().nth(2).unwrap_or_default().chars().collect();
+            let glued = line.windows(3).any(|three| "↑↓".contains(three[1]) && three[2].is_uppercase());
+            assert!(!glued, "{view} {letter} {width}\n{screen}");
+        }
+    }
+}
+
+/// What can be chosen can be read on the smallest screen, and nothing in a border is cut in mid-word.
+#[test]
+fn menus_and_cards_fit_the_smallest_screen() {
+    for keys in
+        ["1 o", "1 o b", "1 o c", "t", "y", "g", "v", "2 x", "2 r", "3 a", "2 n", ":", "/", "q", "4 m"]
+    {
+        for (width, height) in SIZES {
+            let mut console = Console::new(width, height);
+            console.press(keys);
+            let screen = console.screen();
+            for line in screen.lines() {
+                let bottom = line.split(['└', '┗']).nth(1).and_then(|rest| rest.split(['┘', '┛']).next());
+                assert!(!bottom.unwrap_or_default().contains('…'), "{keys} {width}x{height}\n{screen}");
+            }
+        }
+    }
+    for (keys, labels) in [
+        ("1 o", ["cordon", "failover drill", "check now"]),
+        ("t", ["15m", "from, until", "compare with the week before"]),
+    ] {
+        let mut console = Console::new(40, 12);
+        console.press(keys);
+        let mut seen = console.screen();
+        for _ in 0..20 {
+            console.press("down");
+            seen += &console.screen();
+        }
+        for label in labels {
+            assert!(seen.contains(label), "{keys}: {label}\n{seen}");
+        }
+    }
+}
+
+/// In ASCII a cut, a separator and a count of zero have a sign each.
+#[test]
+fn ascii_has_a_sign_for_each_meaning() {
+    use quarterdeck::tui::theme::{Depth, Theme};
+    for (view, keys) in OPENED {
+        let theme = Theme::load("dark", Depth::None, true);
+        let mut console = Console::with(80, 24, super::info(), theme);
+        console.press(keys);
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 24));
+        let puts = render_recorded(&console.model, &mut buffer);
+        let drawn = |put: &DrawnText| {
+            (put.x..put.x + put.width).map(|x| buffer[(x, put.y)].symbol()).collect::<String>()
+        };
+        for put in puts.iter().filter(|put| put.is_cut && put.width > 1) {
+            let text = drawn(put);
+            assert!(text.trim_end().ends_with('~'), "{view}: {:?} is cut to {text:?}", put.text);
+        }
+        let screen = console.screen();
+        assert!(screen.is_ascii(), "{view}\n{screen}");
+    }
+}
+
+/// A notice is no harm: it is told on the first line, but not in the colour of a problem.
+#[test]
+fn notices_are_told_on_the_first_line() {
+    use quarterdeck::tui::render::render;
+    use quarterdeck::tui::theme::{Depth, Role, Theme};
+    for (width, words) in [(40, "·1"), (80, "·1"), (120, "1 notice"), (200, "1 notice")] {
+        let theme = Theme::load("dark", Depth::True, false);
+        let quiet = theme.style(Role::Quiet).fg;
+        let mut console = Console::with(width, 24, super::info(), theme);
+        let screen = console.screen();
+        let line = screen.lines().next().unwrap_or_default();
+        let at = line.find(words).map(|at| line[..at].chars().count());
+        let at = at.unwrap_or_else(|| panic!("{width}: {line}"));
+        let mut buffer = Buffer::empty(Rect::new(0, 0, width, 24));
+        render(&console.model, &mut buffer);
+        assert_eq!(Some(buffer[(u16::try_from(at).unwrap(), 0)].fg), quiet, "{line}");
+    }
+}
+
+/// Who follows the tour on a small screen reads what to press.
+#[test]
+fn the_tour_says_what_to_press_on_the_smallest_screen() {
+    use quarterdeck::tui::caption::{Caption, Presenter};
+    use quarterdeck::tui::context::Info;
+    use quarterdeck::tui::theme::{Depth, Theme};
+    let presenter = Some(Presenter { stage: false, tour: true });
+    for (tour, expected) in [
+        ("4 shows the problem", &["A storm has closed", "press  4 shows the problem"][..]),
+        ("2, then enter on a task of refunds", &["press  2, then enter on a task of", "refunds"]),
+    ] {
+        let info = Info { presenter, ..super::info() };
+        let mut console = Console::with(40, 12, info, Theme::load("dark", Depth::None, false));
+        let text = "A storm has closed Zurich airport. Forty people want to be home tonight.".to_owned();
+        let tour = Some(tour.to_owned());
+        console.model.context.caption = Some(Caption { text, tour, second: Some(1), waits: false });
+        let screen = console.screen();
+        for words in expected {
+            assert!(screen.contains(words), "{words}\n{screen}");
+        }
+    }
+}

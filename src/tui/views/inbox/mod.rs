@@ -30,7 +30,7 @@ use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::inbox::behind::Relation;
 use crate::tui::views::inbox::lately::GivenAnswer;
-use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::listing::{List, Listing, Order, Rows, shows_list};
 use crate::tui::views::{about, conversation};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::{Filter, Filtered};
@@ -441,7 +441,7 @@ impl Screen for InboxView {
             && self.list.state.settings.sort == WaitingColumn::Waits.number()
             && !self.list.state.settings.reversed;
         let order = if by_age { " · oldest first" } else { "" };
-        let facts = self.list.facts(ctx, format!("{count} {word}{order}"));
+        let facts = self.list.facts(ctx, area, format!("{count} {word}{order}"));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         let Parts { list, conversation, foot, behind, lately } = self.parts(area);
         let mut head = |pane: Rect, title: &str| {
@@ -533,7 +533,6 @@ impl Screen for InboxView {
                 let page = self.list.target().and_then(|key| Destination::attempt(ctx, key));
                 Some(page.map(|page| Step::Open(Box::new(page))).into_iter().collect())
             }
-            Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
@@ -553,13 +552,7 @@ impl Screen for InboxView {
         ]
     }
 
-    fn list(&self) -> Option<&dyn List> {
-        Some(&self.list)
-    }
-
-    fn list_mut(&mut self) -> Option<&mut dyn List> {
-        Some(&mut self.list)
-    }
+    shows_list!(list);
 
     fn list_area(&self, area: Rect) -> Rect {
         self.parts(area).list

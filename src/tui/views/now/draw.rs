@@ -39,10 +39,47 @@ impl Parts {
             Pane::Live => self.live,
         }
     }
+
+    /// The row of a pane at a place of the screen, from its first; `None` on its head.
+    pub fn row_at(&self, pane: Pane, area: Rect, (x, y): (u16, u16)) -> Option<usize> {
+        let at = self.of(pane)?;
+        let head = match pane {
+            Pane::Impact | Pane::Live => 2,
+            Pane::Problems if !is_tiny(area) => 2,
+            _ => 1,
+        };
+        let line = usize::from(y.checked_sub(at.y + head)?);
+        if pane != Pane::Agents {
+            return Some(line);
+        }
+        let columns = agent_columns(at);
+        let column = (x.saturating_sub(at.x + 1) / (at.width / columns).max(1)).min(columns - 1);
+        Some(line * usize::from(columns) + usize::from(column))
+    }
+
+    /// How many rows a pane shows.
+    pub fn lines(&self, pane: Pane, area: Rect) -> usize {
+        let height = self.of(pane).map_or(0, |at| usize::from(at.height));
+        match pane {
+            Pane::Impact | Pane::Live => height.saturating_sub(2),
+            Pane::Problems => height.saturating_sub(if is_tiny(area) { 1 } else { 2 }),
+            Pane::Changes | Pane::Comparison => height.saturating_sub(1),
+            Pane::Agents => height.saturating_sub(1) * usize::from(agent_columns(area)),
+        }
+    }
 }
 
 /// Below this height of the view, problems are a line each.
 const TINY: u16 = 14;
+
+fn is_tiny(area: Rect) -> bool {
+    area.height < TINY
+}
+
+/// How many agents stand side by side.
+fn agent_columns(area: Rect) -> u16 {
+    if area.width >= 110 { 2 } else { 1 }
+}
 
 impl NowView {
     /// The panes of an area. Where there is little room, the heat map goes first, then what the failed have in common;
@@ -86,8 +123,7 @@ impl NowView {
         } else {
             0
         };
-        let columns = if area.width >= 110 { 2 } else { 1 };
-        let agents = self.pulse.rows.len().div_ceil(columns);
+        let agents = self.pulse.rows.len().div_ceil(usize::from(agent_columns(area)));
         let agents = if height >= 26 && agents > 0 {
             wanted(rows(agents, if height >= 45 { 10 } else { 4 }) + 1, 2)
         } else {
@@ -118,7 +154,7 @@ impl NowView {
             return;
         }
         if let Some(pane) = parts.problems {
-            self.draw_problems(canvas, pane, ctx, area.height < TINY);
+            self.draw_problems(canvas, pane, ctx, is_tiny(area));
         }
         if let (Some(changes), Some(common)) = (parts.changes, parts.common) {
             self.draw_changes(canvas, changes, ctx);
@@ -142,7 +178,11 @@ impl NowView {
 
     fn draw_impact(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, ctx: &Context) {
         let text = format!("{} · {} · worst first", ctx.window_words(), ctx.baseline_words());
-        let facts = self.impact.facts(ctx, text);
+        let mut facts = self.impact.facts(ctx, area, text);
+        let above = self.impact.state.above(&self.impact.rows);
+        if above > 0 {
+            facts.push(span(format!(" · {} {above} above", ctx.glyphs().more), Role::You));
+        }
         let by = self.by_words();
         let title = [
             span("now", Role::Title),
@@ -351,7 +391,7 @@ impl NowView {
         let title = [self.title(Pane::Agents, "agents".to_owned())];
         let facts = [span(format!("{} · :pulse", ctx.window_words()), Role::Quiet)];
         canvas.rule(pane, pane.y, Edge::Middle, &title, &facts);
-        let columns: u16 = if pane.width >= 110 { 2 } else { 1 };
+        let columns = agent_columns(pane);
         let wide = (pane.width - 2) / columns;
         let lines = pane.height.saturating_sub(1);
         let most = usize::from(lines * columns);

@@ -309,6 +309,8 @@ impl NowView {
     fn moved(&mut self, action: Action, lines: usize) -> bool {
         let at = match self.pane {
             Pane::Impact => return self.impact.act(action, lines),
+            // It leaves another pane.
+            _ if action == Action::Back => return false,
             Pane::Problems => return self.problems.act(action, lines),
             Pane::Agents => return self.pulse.act(action, lines),
             Pane::Live => return self.live.act(action, lines),
@@ -377,11 +379,12 @@ impl Screen for NowView {
     fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let mut visible = self.refresh_metrics(ctx);
         let parts = self.parts(area);
-        let lines = |pane: Option<Rect>| pane.map_or(0, |pane| usize::from(pane.height.saturating_sub(2)));
-        visible |= self.impact.refresh(&ctx.snapshot, lines(parts.impact));
-        visible |= self.problems.refresh(&ctx.snapshot, lines(parts.problems));
-        visible |= self.pulse.refresh(&ctx.snapshot, lines(parts.agents) * 2 + 2);
-        visible |= self.live.refresh_window(&ctx.snapshot, lines(parts.live));
+        let lines = |pane: Pane| parts.lines(pane, area);
+        visible |= self.impact.refresh(&ctx.snapshot, lines(Pane::Impact));
+        self.impact.state.keep_first(&self.impact.rows, lines(Pane::Impact));
+        visible |= self.problems.refresh(&ctx.snapshot, lines(Pane::Problems));
+        visible |= self.pulse.refresh(&ctx.snapshot, lines(Pane::Agents));
+        visible |= self.live.refresh_window(&ctx.snapshot, lines(Pane::Live));
         visible |= self.refresh_problems_pane(ctx);
         let next = self.next_step(ctx);
         visible |= next != self.next;
@@ -401,7 +404,7 @@ impl Screen for NowView {
         if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
             return None;
         }
-        let lines = self.parts(area).of(self.pane).map_or(1, |pane| usize::from(pane.height.max(3)) - 2);
+        let lines = self.parts(area).lines(self.pane, area).max(1);
         if self.moved(action, lines) {
             if action == Action::First {
                 self.stuck = None;
@@ -427,10 +430,7 @@ impl Screen for NowView {
                 self.impact.state.first();
                 Some(Vec::new())
             }
-            Action::Back => {
-                if self.pane == Pane::Impact {
-                    return self.impact.clear_one().then(Vec::new);
-                }
+            Action::Back if self.pane != Pane::Impact => {
                 (self.pane, self.stuck) = (Pane::Impact, None);
                 Some(Vec::new())
             }
@@ -488,19 +488,14 @@ impl Screen for NowView {
         let Some(pane) = Pane::ALL.into_iter().find(hit) else { return false };
         let had_focus = self.pane == pane;
         self.pane = pane;
-        let Some(at) = parts.of(pane) else { return false };
-        let table = Rect { y: at.y + 1, height: at.height.saturating_sub(1), ..at };
-        let line = usize::from(y.saturating_sub(at.y + 1));
+        let Some(line) = parts.row_at(pane, area, (x, y)) else { return false };
         let same = match pane {
-            Pane::Impact => self.impact.click(table, y),
-            Pane::Problems => self.problems.click(table, y),
-            Pane::Live => self.live.click(table, y),
+            Pane::Impact => self.impact.click_line(line),
+            Pane::Problems => self.problems.click_line(line),
+            Pane::Live => self.live.click_line(line),
             Pane::Changes => std::mem::replace(&mut self.change, line) == line,
             Pane::Comparison => std::mem::replace(&mut self.alike, line) == line,
-            Pane::Agents => {
-                let column = usize::from(x >= at.x + at.width / 2);
-                self.pulse.state.click(line * 2 + column)
-            }
+            Pane::Agents => self.pulse.click_line(line),
         };
         self.change = self.change.min(self.lead.changes.len().saturating_sub(1));
         self.alike = self.alike.min(self.lead.common.shared.len().saturating_sub(1));
