@@ -159,7 +159,9 @@ impl TimelinePane {
             x += FRAME;
             if line.begins.is_none() {
                 let before = lines[..row].iter().rev().find_map(|line| line.at);
-                let clock = if row == first { None } else { before };
+                // The line with which an attempt begins shows no time.
+                let shown = lines[first..row].iter().rev().filter(|line| line.begins.is_none());
+                let clock = shown.filter_map(|line| line.at).next();
                 canvas.put(x, y, &timeline::clock(ctx, line, clock), Role::Quiet, CLOCK - 1);
                 x += CLOCK;
                 if steps {

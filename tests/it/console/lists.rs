@@ -276,7 +276,7 @@ fn the_timeline_of_a_found_task_has_the_times_of_its_agent() {
     );
     assert!(began < working && working < found && found < end, "{screen}");
     for (place, time) in
-        [(began, "03:01:40.000"), (found, "03:04:00.000"), (end, "02.000    +2.0s  ✓ completed")]
+        [(working, "03:01:40.000"), (found, "03:04:00.000"), (end, "02.000   +2.0s  ✓ completed")]
     {
         assert!(lines[place].contains(time), "{time} in {}\n{screen}", lines[place]);
     }
