@@ -337,7 +337,16 @@ impl<'a> Builder<'a> {
         {
             self.job.status = error.clone();
         }
-        let mut spans = vec![self.job];
+        let mut spans = match &mut *self.attempts {
+            // A task that somebody else sent is one thing: nothing waited for it, and no other attempt follows.
+            [found] if is_found => {
+                found.span.parent = self.job.parent;
+                found.span.name = self.job.name;
+                found.span.attributes.append(&mut self.job.attributes);
+                Vec::new()
+            }
+            _ => vec![self.job],
+        };
         spans.extend(self.attempts.into_iter().map(|attempt| attempt.span));
         spans.append(&mut self.inner);
         spans
@@ -393,3 +402,7 @@ fn blank(trace: TraceId, id: SpanId, resource: Arc<Resource>) -> Span {
         scope: SCOPE.into(),
     }
 }
+
+#[cfg(test)]
+#[path = "own_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use crate::cli::protocol_json::state_name;
 use crate::cli::task::normal_state;
 use crate::domain::job::task::TaskState;
 use crate::domain::text::Untrusted;
-use crate::domain::time::format_duration;
+use crate::domain::time::format_measured;
 use crate::protocol::timestamp;
 use crate::telemetry::convention::SEARCHABLE;
 use crate::telemetry::list::{ListFilter, TraceEntry, entries};
@@ -104,7 +104,7 @@ fn print_table(entries: &[TraceEntry], out: &mut Printer) {
             vec![
                 entry.trace.to_string(),
                 timestamp::format_at(entry.start),
-                format_duration(entry.took) + if entry.goes_on { "+" } else { "" },
+                format_measured(entry.took) + if entry.goes_on { "+" } else { "" },
                 entry.spans.to_string(),
                 entry.errors.to_string(),
                 entry.state.as_ref().map_or_else(|| "-".to_owned(), TaskState::word),

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::cli::output::Printer;
 use crate::domain::text::{Untrusted, fit};
-use crate::domain::time::format_duration;
+use crate::domain::time::format_measured;
 use crate::telemetry::model::{Activity, Span};
 use crate::telemetry::tree::{Line, Trace, What};
 use crate::telemetry::waterfall::{Cell, bar};
@@ -27,17 +27,17 @@ pub(super) fn print(trace: &Trace, out: &mut Printer) {
         |texts: &[String], most: usize| texts.iter().map(|text| text.width()).max().unwrap_or(0).min(most);
     let (name_width, agent_width) = (widest(&names, NAME), widest(&agents, AGENT));
     let cells = width.saturating_sub(name_width + agent_width + 14).max(BAR);
-    out.plain(&format!("{}\n", head(trace)));
+    out.plain(&head(trace));
     for ((line, name), agent) in trace.lines.iter().zip(&names).zip(&agents) {
         let bar: String = bar(trace, line, cells, trace.start, trace.end).into_iter().map(glyph).collect();
-        let took = format_duration(line.took());
+        let took = format_measured(line.took());
         let row = format!(
             "{}  {}  {took:>8}  {}",
             padded(name, name_width),
             padded(agent, agent_width),
             bar.trim_end()
         );
-        out.plain(&format!("{}\n", row.trim_end()));
+        out.plain(row.trim_end());
     }
     let total = trace.shares.iter().map(|share| share.time.as_secs_f64()).sum::<f64>();
     let shares: Vec<String> = trace
@@ -49,10 +49,10 @@ pub(super) fn print(trace: &Trace, out: &mut Printer) {
             format!("{who} {:.0} %", share.time.as_secs_f64() / total.max(f64::MIN_POSITIVE) * 100.0)
         })
         .collect();
-    out.plain(&format!("where the time went: {}\n", shares.join(", ")));
-    out.plain("= on the critical path  - beside it  . nobody said anything  ' too short to draw  x error  > goes on\n");
+    out.plain(&format!("where the time went: {}", shares.join(", ")));
+    out.plain("= on the critical path  - beside it  . nobody said anything  ' too short to draw  x error  > goes on");
     if trace.lines.iter().any(|line| line.moved != 0) {
-        out.plain("times marked ~ are of a clock that differs from ours, and were moved\n");
+        out.plain("times marked ~ are of a clock that differs from ours, and were moved");
     }
     if trace.dropped > 0 {
         out.warn(format!("{} spans, attributes or events of it were dropped for a limit", trace.dropped));
@@ -61,7 +61,7 @@ pub(super) fn print(trace: &Trace, out: &mut Printer) {
 
 fn head(trace: &Trace) -> String {
     let id = trace.spans.first().map(|span| span.trace.to_string()).unwrap_or_default();
-    let took = format_duration(trace.end.since(trace.start));
+    let took = format_measured(trace.end.since(trace.start));
     let agents = trace.agents.len();
     let count =
         |number: usize, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
