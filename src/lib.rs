@@ -10,4 +10,5 @@ pub mod protocol;
 pub mod serve;
 pub mod shutdown;
 pub mod store;
+pub mod telemetry;
 pub mod tui;

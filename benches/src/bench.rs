@@ -16,6 +16,7 @@ mod memory;
 mod pty;
 mod screen;
 mod secure;
+mod spans;
 mod start;
 
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         ["crowd-fleet", agents, past, round] => crowd_fleet(agents, past, round),
         ["p6"] => idle::run(),
         ["p8"] => dispatch::run(),
+        ["p9"] => spans::run(),
+        ["p10"] => spans::run_search(),
         ["p12"] => hostile::run(hostile::MINUTES, None),
         ["p12", "--minutes", minutes] => minutes_of(minutes).and_then(|minutes| hostile::run(minutes, None)),
         ["p12", "--minutes", minutes, program] => {
@@ -61,7 +64,7 @@ fn main() -> ExitCode {
         ["ingest-screen", port] => ingest::ours(port, Length::Long, true),
         ["ingest-reference", port] => ingest::reference(port),
         _ => Err(
-            "write one of p1, p1-sdks FOLDER, p2, p3, p4, p5 [PROGRAM], p5-handler PROGRAM, p6, p7, p8, p12, p13"
+            "write one of p1, p1-sdks FOLDER, p2, p3, p4, p5 [PROGRAM], p5-handler PROGRAM, p6, p7, p8, p9, p10, p12, p13"
                 .into(),
         ),
     };

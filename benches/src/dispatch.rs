@@ -231,6 +231,7 @@ pub fn ours(port: &str) -> Result<(), Fault> {
             specs: vec![AgentSpec::at(loopback(port), Source::Config)],
             sources: Vec::new(),
             webhook: None,
+            telemetry: quarterdeck::telemetry::limits::Retention::default(),
             seed: Some(7),
             lock: None,
         })?;

@@ -181,6 +181,7 @@ pub fn ours(port: &str, length: Length, with_screen: bool) -> Result<(), Fault> 
             specs,
             sources: Vec::new(),
             webhook: None,
+            telemetry: quarterdeck::telemetry::limits::Retention::default(),
             seed: Some(7),
             lock: None,
         })?;

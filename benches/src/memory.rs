@@ -70,6 +70,7 @@ pub fn streams(origin: &str, ca: &str, count: usize) -> Result<(), Fault> {
             specs: (0..10).map(|agent| spec(origin, Length::Idle, agent)).collect(),
             sources: Vec::new(),
             webhook: None,
+            telemetry: quarterdeck::telemetry::limits::Retention::default(),
             access,
             seed: Some(7),
             lock: None,

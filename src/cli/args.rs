@@ -123,6 +123,10 @@ pub enum Command {
     Problems(Problems),
     /// Print throughput, success rate and latency by agent, skill or caller, compared with an earlier window.
     Metrics(Metrics),
+    /// List traces, or show what one task did across agents and where its time went.
+    Traces(Box<super::traces::Traces>),
+    /// Print what agents logged.
+    Logs(super::logs::Logs),
     /// Take an agent out of service and wait until nothing runs there, or put it back.
     Drain(Box<super::drain::Drain>),
     /// Show what would happen if agents died now; on a demo fleet, let them die for real.

@@ -17,6 +17,7 @@ pub mod drill;
 mod handover;
 pub mod inbox;
 mod login;
+pub mod logs;
 pub mod metrics;
 mod output;
 mod preferences;
@@ -24,6 +25,7 @@ pub mod problems;
 pub mod protocol_json;
 pub mod queue;
 mod race;
+mod receiver;
 mod registry;
 mod reload;
 pub mod reroute;
@@ -35,6 +37,7 @@ pub mod shift;
 mod stored;
 mod task;
 pub mod task_args;
+pub mod traces;
 mod uncertain;
 mod watched_task;
 
@@ -127,6 +130,8 @@ async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Resu
         Some(Command::Inbox(args)) => inbox::run(global, args, out).await,
         Some(Command::Metrics(args)) => metrics::run(global, args, out).await,
         Some(Command::Problems(args)) => problems::run(global, args, out).await,
+        Some(Command::Traces(args)) => traces::run(global, *args, out).await,
+        Some(Command::Logs(args)) => logs::run(global, args, out).await,
         Some(Command::Drain(args)) => drain::run(global, *args, out).await,
         Some(Command::Drill(args)) => drill::run(global, *args, out).await,
         Some(Command::Queue(args)) => queue::run(global, args, out).await,

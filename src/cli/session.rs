@@ -9,6 +9,7 @@ use super::args::{Global, Login};
 use super::login::{apply_login, card_url, dialect};
 use super::output::{Failure, Printer};
 use super::preferences;
+use super::receiver::Receiver;
 use super::registry::PreparedRegistry;
 use super::stored::{as_of, store_failure, stored};
 use crate::config::{self, Config, Fleet};
@@ -216,6 +217,8 @@ struct OwnEngine {
     listening: Option<Listening>,
     /// The built-in registry, or why it is not served; `None` if none is configured.
     registry: Option<Result<Serving, Failure>>,
+    /// Where telemetry is received, if the engine stays.
+    receiver: Receiver,
 }
 
 impl Session {
@@ -297,6 +300,10 @@ impl Session {
         let power_loss_safe = setup.config.power_loss_safe;
         let mut session = Self::run(setup, specs, sources, access, lasting, power_loss_safe, None, lock)?;
         session.serve(registry.filter(|_| lasting));
+        if let Some(own) = session.own.as_mut().filter(|_| lasting) {
+            own.receiver =
+                Receiver::start(&setup.config.telemetry, own.engine.telemetry(), own.engine.net()).await;
+        }
         Ok(session)
     }
 
@@ -326,6 +333,7 @@ impl Session {
             sources,
             webhook,
             access,
+            telemetry: setup.config.telemetry.keep,
             seed,
             lock: Some(lock),
         };
@@ -342,7 +350,12 @@ impl Session {
         Ok(Self {
             handle: setup.in_use(handle),
             hello,
-            own: Some(OwnEngine { engine, listening: Some(listening), registry: None }),
+            own: Some(OwnEngine {
+                engine,
+                listening: Some(listening),
+                registry: None,
+                receiver: Receiver::default(),
+            }),
         })
     }
 
@@ -372,6 +385,7 @@ impl Session {
             sources: Vec::new(),
             webhook: None,
             access,
+            telemetry: setup.config.telemetry.keep,
             seed: None,
             lock: None,
         })
@@ -379,7 +393,7 @@ impl Session {
         Ok(Self {
             handle: setup.in_use(engine.handle()),
             hello: setup.hello(false),
-            own: Some(OwnEngine { engine, listening: None, registry: None }),
+            own: Some(OwnEngine { engine, listening: None, registry: None, receiver: Receiver::default() }),
         })
     }
 
@@ -399,9 +413,11 @@ impl Session {
                 .hint("name another one with --data-dir"));
         };
         let (specs, access) = (fleet.specs(), CredentialBook::default());
-        let session = Self::run(setup, specs, Vec::new(), access, true, false, Some((seed, made_up)), lock)?;
-        if let Some(own) = &session.own {
+        let mut session =
+            Self::run(setup, specs, Vec::new(), access, true, false, Some((seed, made_up)), lock)?;
+        if let Some(own) = &mut session.own {
             own.engine.owns_demo(fleet.drill_token().clone());
+            own.receiver = Receiver::start_anywhere(own.engine.telemetry());
         }
         Ok(session)
     }
@@ -458,7 +474,7 @@ impl Session {
     pub async fn close(self, wait_for_clients: bool) {
         drop(self.handle);
         let Some(own) = self.own else { return };
-        let OwnEngine { engine, listening, registry } = own;
+        let OwnEngine { engine, listening, registry, receiver } = own;
         if wait_for_clients && let Some(listening) = &listening {
             tracing::debug!("waits for its clients");
             tokio::select! {
@@ -472,6 +488,7 @@ impl Session {
         if let Some(Ok(serving)) = registry {
             serving.stop().await;
         }
+        receiver.stop().await;
         drop(listening);
         tracing::debug!("ends its engine");
         let stopped = engine.stop().await;

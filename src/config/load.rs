@@ -153,6 +153,7 @@ const TOP: &[&str] = &[
     "minimum_version",
     "notify",
     "registry",
+    "telemetry",
     "fleet",
     "keys",
     "columns",
@@ -319,6 +320,8 @@ impl<'a> Reader<'a> {
         let notify = self.notify(notify);
         let registry = self.table(top, "", "registry").unwrap_or(&none);
         let registry = self.registry(registry);
+        let telemetry = self.table(top, "", "telemetry").unwrap_or(&none);
+        let telemetry = self.telemetry(telemetry);
         let preferences = self.preferences(top);
         let mut fleets = BTreeMap::new();
         if let Some(tables) = self.table(top, "", "fleet") {
@@ -354,6 +357,7 @@ impl<'a> Reader<'a> {
             notify,
             power_loss_safe,
             registry,
+            telemetry,
             fleets,
             preferences,
             settings: Vec::new(),

@@ -15,6 +15,7 @@ mod registry;
 mod routes;
 pub mod secret;
 mod sources;
+mod telemetry;
 pub mod units;
 mod versions;
 mod watch;
@@ -25,6 +26,7 @@ pub use load::{Origin, PreferencesCheck, Setting, load, load_routes, load_text};
 pub use notify::Notify;
 pub use registry::Registry;
 pub use sources::{AgentSource, Scheme};
+pub use telemetry::{Listen, Telemetry};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -65,6 +67,8 @@ pub struct Config {
     pub power_loss_safe: bool,
     /// The built-in registry.
     pub registry: Registry,
+    /// Where traces and logs are received.
+    pub telemetry: Telemetry,
     /// Keys, columns and saved views.
     pub preferences: preferences::Preferences,
     /// The fleets by name.

@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Parses an address.
-fn listen(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     let local = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let address = local.as_deref().unwrap_or(text).parse();
     address.map_err(|_| format!("{text:?} is no address with a port; write 127.0.0.1:8080 or [::1]:8080"))

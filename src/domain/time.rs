@@ -125,6 +125,16 @@ pub fn format_duration(time: Duration) -> String {
     }
 }
 
+/// A duration that was measured: below a second in milliseconds, below ten with tenths.
+pub fn format_measured(time: Duration) -> String {
+    let millis = time.as_millis();
+    match millis {
+        0 => "<1ms".into(),
+        1000..10_000 => format!("{}.{}s", millis / 1000, millis % 1000 / 100),
+        _ => format_duration(time),
+    }
+}
+
 /// `500ms`, `30s`, `5m`, `2h`, `7d`, or a bare number of seconds; also `1m30s`.
 ///
 /// # Errors

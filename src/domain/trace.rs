@@ -67,6 +67,28 @@ impl fmt::Display for TraceId {
     }
 }
 
+impl std::str::FromStr for TraceId {
+    type Err = NotAnId;
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        from_hex(text).map(Self)
+    }
+}
+
+/// A text that is no id of a trace or span: not as many hexadecimal digits, or all of them zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotAnId;
+
+fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], NotAnId> {
+    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(NotAnId);
+    }
+    let mut bytes = [0; N];
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * place..2 * place + 2], 16).map_err(|_| NotAnId)?;
+    }
+    if bytes == [0; N] { Err(NotAnId) } else { Ok(bytes) }
+}
+
 /// The span of an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SpanId(pub [u8; 8]);
@@ -76,6 +98,13 @@ impl From<AttemptId> for SpanId {
     fn from(attempt: AttemptId) -> Self {
         let bytes = attempt.0.into_bytes();
         Self(std::array::from_fn(|place| bytes[8 + place]))
+    }
+}
+
+impl std::str::FromStr for SpanId {
+    type Err = NotAnId;
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        from_hex(text).map(Self)
     }
 }
 

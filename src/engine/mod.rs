@@ -21,6 +21,7 @@ mod rehearsals;
 mod run;
 mod start;
 mod task_stream;
+pub mod telemetry;
 
 pub use handle::{Answer, Follow, Handle, Query, QueryError};
 pub use past::RulesReader;

@@ -309,7 +309,7 @@ fn read_fields(
 }
 
 /// The facts in the journal, then those that it does not contain yet, without duplicates.
-fn read_facts(
+pub(super) fn read_facts(
     reader: Option<&std::sync::Mutex<Reader>>,
     owner: Owner,
     limit: usize,

@@ -20,6 +20,7 @@ use super::notify::Notifier;
 use super::past::RulesSource;
 use super::publisher::Publisher;
 use super::start::{EngineCount, Options, Stopped};
+use super::telemetry::Telemetry;
 use super::{LISTS, NEWS, READS, REQUESTS};
 use crate::domain::agent::AgentSpec;
 use crate::domain::call::StreamOutcome;
@@ -121,6 +122,8 @@ pub(super) struct Runner {
     lock: Option<Lock>,
     pub(super) loaded: mpsc::Sender<LoadedMessage>,
     pub(super) notifier: Option<Notifier>,
+    /// What agents send of their own accord, which the core does not see.
+    pub(super) telemetry: Telemetry,
     /// Sources of agents; they end with the loop.
     _sources: tokio::task::JoinSet<()>,
     _counted: EngineCount,
@@ -132,8 +135,18 @@ impl Runner {
     /// # Errors
     /// The data folder cannot be used.
     pub fn new(options: Options, made_up: MadeUp) -> Result<(Self, LoopChannels), StoreError> {
-        let Options { dir, power_loss_safe, mut rules, specs, sources, webhook, access, seed, lock } =
-            options;
+        let Options {
+            dir,
+            power_loss_safe,
+            mut rules,
+            specs,
+            sources,
+            webhook,
+            access,
+            telemetry,
+            seed,
+            lock,
+        } = options;
         // Without a webhook no post is ordered.
         rules.notify_from = rules.notify_from.filter(|_| webhook.is_some());
         let (journal, done) = mpsc::channel(4);
@@ -152,6 +165,7 @@ impl Runner {
         let redactor = Redactor::default();
         let net = Net::new(redactor.clone(), Tap::new(clock.clone(), redactor))
             .with_probes_per_host(rules.probes_per_host);
+        let telemetry = Telemetry::new(dir.as_deref(), telemetry, clock.clone(), net.redactor().clone());
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(clock.now().micros()));
         let started = clock.now();
         let mut core = Core::new(State::restore(loaded.rows, seed), rules, seed);
@@ -199,6 +213,7 @@ impl Runner {
             lock,
             loaded: loaded_sender,
             notifier,
+            telemetry,
             _sources: running,
             _counted: EngineCount::new(),
         };
@@ -579,6 +594,7 @@ impl Runner {
                 self.step(at, Input::Intent { ticket, intent, by: Some(by) });
             }
             Request::Query { query, reply } => self.on_query(query, reply),
+            Request::Telemetry { query, reply } => self.on_telemetry(query, reply),
             Request::Follow { job, reply } => self.on_follow(job, reply),
         }
     }
@@ -604,6 +620,7 @@ mod tests {
     use crate::config::Agent;
     use crate::domain::agent::Source;
     use crate::domain::input::Rules;
+    use crate::telemetry::limits::Retention;
 
     /// A loop with one agent that does not exist.
     fn runner() -> (Runner, LoopChannels) {
@@ -616,6 +633,7 @@ mod tests {
             sources: Vec::new(),
             webhook: None,
             access: CredentialBook::default(),
+            telemetry: Retention::default(),
             seed: Some(7),
             lock: None,
         };

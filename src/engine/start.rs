@@ -12,12 +12,14 @@ use super::handle::Handle;
 use super::notify::Webhook;
 use super::past::{RulesReader, RulesSource};
 use super::run::{RoutesRead, Runner};
+use super::telemetry::Telemetry;
 use crate::domain::agent::AgentSpec;
 use crate::domain::input::Rules;
 use crate::domain::metrics::MadeUp;
 use crate::net::Net;
 use crate::store::StoreError;
 use crate::store::lock::Lock;
+use crate::telemetry::limits::Retention;
 
 /// The configuration of an engine.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Options {
     pub webhook: Option<Webhook>,
     /// The credentials and trust of the agents.
     pub access: CredentialBook,
+    /// How long traces and logs are kept.
+    pub telemetry: Retention,
     /// Fixes ids and jitter, for tests and the demo.
     pub seed: Option<u64>,
     /// The lock of the data folder; released when everything is committed.
@@ -81,6 +85,7 @@ pub struct Engine {
     routes: mpsc::Sender<RoutesRead>,
     rules: RulesSource,
     drill_token: Arc<OnceLock<http::HeaderValue>>,
+    telemetry: Telemetry,
 }
 
 /// How an engine ended.
@@ -110,8 +115,9 @@ impl Engine {
         let (handle, net, routes) = (ends.handle.clone(), ends.net.clone(), ends.routes_sender.clone());
         let (stop, stopping) = oneshot::channel();
         let (rules, drill_token) = (runner.rules.clone(), runner.drill_token.clone());
+        let telemetry = runner.telemetry.clone();
         let task = tokio::spawn(runner.run(ends, stopping));
-        Ok(Self { handle, stop: Some(stop), task, net, routes, rules, drill_token })
+        Ok(Self { handle, stop: Some(stop), task, net, routes, rules, drill_token, telemetry })
     }
 
     /// A handle to it.
@@ -132,6 +138,11 @@ impl Engine {
     /// It owns a demo, whose agents die for its drills if they are told this.
     pub fn owns_demo(&self, token: http::HeaderValue) {
         let _it_owns_one = self.drill_token.set(token);
+    }
+
+    /// Where telemetry goes that is received.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     /// Its network side, for secrets that must be redacted elsewhere too.

@@ -11,6 +11,7 @@ mod past;
 mod read;
 pub mod record;
 pub mod registry;
+pub mod telemetry;
 mod write;
 
 pub use past::{PastEnd, PastPage};

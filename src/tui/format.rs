@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::time::At;
 pub use crate::domain::time::format_duration as duration;
+pub use crate::domain::time::format_measured as measured;
 use crate::protocol::timestamp;
 
 /// A whole stretch of minutes: `30m`, `1h`, `1h30m`, `24h`, `7d`.
@@ -17,16 +18,6 @@ pub fn window(time: Duration) -> String {
     let parts = [(days, "d"), (hours, "h"), (minutes, "m")];
     let words = parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}"));
     words.collect()
-}
-
-/// A measured time in three digits or so: `3ms`, `310ms`, `2.1s`, `22s`, `4m02s`.
-pub fn measured(time: Duration) -> String {
-    let millis = time.as_millis();
-    match millis {
-        0 => "<1ms".into(),
-        1000..10_000 => format!("{}.{}s", millis / 1000, millis % 1000 / 100),
-        _ => duration(time),
-    }
 }
 
 /// A duration with tenths of a second, for stories: `+14ms`, `+3.2s`, `+34s`.

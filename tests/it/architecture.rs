@@ -29,7 +29,7 @@ const PURE: &[&str] = &[
     "eprintln!",
 ];
 
-/// An arrow is "may use": domain <- protocol, config <- net, store <- engine <- tui, cli, serve, demo.
+/// An arrow is "may use": domain <- protocol <- telemetry, config <- net, store <- engine <- tui, cli, serve, demo.
 const RULES: &[Rule] = &[
     Rule { folder: "domain", except: &[], forbidden: PURE },
     Rule {
@@ -37,6 +37,7 @@ const RULES: &[Rule] = &[
         except: &[],
         forbidden: &[
             "crate::protocol",
+            "crate::telemetry",
             "crate::config",
             "crate::net",
             "crate::store",
@@ -59,6 +60,30 @@ const RULES: &[Rule] = &[
             "std::env",
             "Instant::now",
             "SystemTime",
+            "crate::config",
+            "crate::net",
+            "crate::store",
+            "crate::engine",
+            "crate::tui",
+            "crate::cli",
+            "crate::serve",
+            "crate::demo",
+        ],
+    },
+    Rule {
+        folder: "telemetry",
+        except: &[],
+        forbidden: &[
+            "tokio::",
+            "reqwest::",
+            "rusqlite::",
+            "std::fs",
+            "std::net",
+            "std::env",
+            "Instant::now",
+            "SystemTime",
+            "HashMap",
+            "HashSet",
             "crate::config",
             "crate::net",
             "crate::store",
@@ -177,6 +202,7 @@ const RULES: &[Rule] = &[
 const RAW: &[&str] = &[
     "domain",
     "protocol",
+    "telemetry",
     "store",
     "net",
     "engine",

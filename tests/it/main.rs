@@ -44,6 +44,7 @@ mod metrics;
 mod notify;
 mod once;
 mod ops;
+mod otlp;
 mod printed;
 mod recordings;
 mod registry;

@@ -61,6 +61,7 @@ pub(crate) fn options(specs: Vec<AgentSpec>, dir: Option<&Path>, rules: Rules) -
         specs,
         sources: Vec::new(),
         webhook: None,
+        telemetry: quarterdeck::telemetry::limits::Retention::default(),
         access: CredentialBook::default(),
         seed: Some(7),
         lock: None,

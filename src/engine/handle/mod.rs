@@ -6,6 +6,7 @@ mod wire_job;
 mod wire_rehearsal;
 mod wire_replay;
 mod wire_routes;
+mod wire_telemetry;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +34,7 @@ use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::net::clock::Clock;
 use crate::net::tap::Frame;
+use crate::telemetry::query::{TelemetryAnswer, TelemetryQuery};
 
 /// A connection to an engine. Clones share it.
 #[derive(Clone, Debug)]
@@ -65,6 +67,13 @@ pub enum Request {
         query: Query,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Answer, QueryError>>,
+    },
+    /// A question about what agents sent of their own accord: traces and logs.
+    Telemetry {
+        /// The question.
+        query: TelemetryQuery,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<TelemetryAnswer, QueryError>>,
     },
     /// Requests a job's timeline from its beginning, and then each new entry.
     Follow {
@@ -375,6 +384,16 @@ impl Handle {
         }
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Query { query, reply }).await.map_err(|_| QueryError::Gone)?;
+        self.reply(answer).await.unwrap_or(Err(QueryError::Gone))
+    }
+
+    /// Asks about telemetry.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn telemetry(&self, query: TelemetryQuery) -> Result<TelemetryAnswer, QueryError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Telemetry { query, reply }).await.map_err(|_| QueryError::Gone)?;
         self.reply(answer).await.unwrap_or(Err(QueryError::Gone))
     }
 

@@ -25,6 +25,7 @@ use crate::domain::text::Untrusted;
 use crate::engine::{FOLLOW, REQUESTS};
 use crate::protocol::json::{Object, Writer, elements};
 use crate::store::record::{AttemptRow, ProblemRow, Record, member, put_member};
+use crate::telemetry::query::TelemetryAnswer;
 
 /// The time within which the engine must answer the hello.
 const HELLO: Duration = Duration::from_secs(5);
@@ -107,6 +108,7 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
         seen: looked.clone(),
         ended: VecDeque::new(),
         answers: HashMap::new(),
+        telemetry: HashMap::new(),
         follows: HashMap::new(),
         next: 0,
     };
@@ -152,7 +154,7 @@ pub async fn ask_to_hand_over(socket: &Path) -> bool {
 type Lines = tokio::io::Lines<BufReader<tokio::net::unix::OwnedReadHalf>>;
 type Receipts = HashMap<u64, oneshot::Sender<Result<Receipt, Refusal>>>;
 type Update = (u64, oneshot::Sender<Result<Receipt, Refusal>>, Result<Receipt, Refusal>);
-type Answers = HashMap<u64, oneshot::Sender<Result<Answer, QueryError>>>;
+type Answers<A> = HashMap<u64, oneshot::Sender<Result<A, QueryError>>>;
 
 struct Following {
     begun: Option<oneshot::Sender<Result<Follow, QueryError>>>,
@@ -174,7 +176,8 @@ struct Mirror {
     seen: Arc<AtomicU64>,
     /// Jobs that ended, oldest first, each with the revision that shows it.
     ended: VecDeque<(u64, JobKey)>,
-    answers: Answers,
+    answers: Answers<Answer>,
+    telemetry: Answers<TelemetryAnswer>,
     follows: HashMap<u64, Following>,
     next: u64,
 }
@@ -222,6 +225,10 @@ impl Mirror {
                 self.answers.insert(id, reply);
                 writer.raw("query", &query.put())
             }
+            Request::Telemetry { query, reply } => {
+                self.telemetry.insert(id, reply);
+                writer.raw("telemetry", &query.put())
+            }
             Request::Follow { job, reply } => {
                 let (more, receiver) = mpsc::channel(FOLLOW);
                 let following =
@@ -242,7 +249,14 @@ impl Mirror {
             return self.published(&published);
         }
         let id = u64::get(object.raw("id")?)?;
-        if object.has("receipt") || object.has("refusal") {
+        if let Some(answer) = self.telemetry.remove(&id) {
+            // An engine of an earlier version refuses what it does not understand.
+            let answered = match object.raw("telemetry") {
+                Some(raw) => Ok(TelemetryAnswer::get(raw)?),
+                None => Err(object.raw("error").and_then(QueryError::get).unwrap_or(QueryError::Unknown)),
+            };
+            let _the_surface_has_gone = answer.send(answered);
+        } else if object.has("receipt") || object.has("refusal") {
             let result = match object.raw("receipt") {
                 Some(raw) => Ok(Receipt::get(raw)?),
                 None => Err(Refusal::get(object.raw("refusal")?)?),

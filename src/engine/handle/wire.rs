@@ -7,6 +7,7 @@
 //! {"watch":true,"keeps_cards":true}        the same; an agent's row has its card only if that is new, else "same_card"
 //! {"id":1,"by":"sam","surface":"cli","submit":{…}}  {"id":1,"receipt":{…}} or {"id":1,"refusal":{…}}
 //! {"id":2,"query":{…}}                     {"id":2,"answer":{…}} or {"id":2,"error":{…}}
+//! {"id":2,"telemetry":{…}}                 {"id":2,"telemetry":{…}} or {"id":2,"error":{…}}
 //! {"id":3,"follow":"JOB"}                  {"id":3,"story":[…]} … {"id":3,"began":true,"until":7}, then {"id":3,"fact":{…}} …
 //! {"hand_over":true}                       {"handed_over":true}, if this engine is only passing by
 //!                                          {"refused":"WHY"} and the end of the connection, for another version

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use base64::Engine;
@@ -31,6 +31,8 @@ use needles::Needles;
 /// The number of secrets that are remembered for one agent. If there are more, the oldest are forgotten: with tokens
 /// that are renewed every hour, the list would grow without end otherwise.
 const SECRETS: usize = 64;
+/// The same for all agents together.
+const ALL_SECRETS: usize = 4096;
 
 /// Knows the secrets that were sent to one agent. Clones share them.
 #[derive(Clone, Default)]
@@ -45,6 +47,8 @@ struct Known {
     version: AtomicU64,
     prepared: ArcSwapOption<Prepared>,
     tails: Mutex<Tails>,
+    /// What this one and all its children know, for what no agent in particular sent.
+    all: OnceLock<Redactor>,
 }
 
 /// A prepared search, and the versions of the own and the common secrets that it covers.
@@ -95,6 +99,12 @@ impl Redactor {
 
     /// Learns a secret.
     pub fn learn(&self, secret: &Secret) {
+        self.learn_up_to(secret, SECRETS);
+        let common = self.0.common.as_ref().unwrap_or(self);
+        common.0.all.get_or_init(Self::default).learn_up_to(secret, ALL_SECRETS);
+    }
+
+    fn learn_up_to(&self, secret: &Secret, most: usize) {
         let value = secret.expose().trim();
         if value.len() < SHORTEST {
             return;
@@ -103,7 +113,7 @@ impl Redactor {
         if secrets.iter().any(|known| known.expose() == value) {
             return;
         }
-        if secrets.len() >= SECRETS {
+        if secrets.len() >= most {
             secrets.remove(0);
         }
         secrets.push(Secret::new(value));
@@ -158,6 +168,18 @@ impl Redactor {
             return Cow::Borrowed(text);
         }
         self.with_needles(|needles| needles.redact(text)).unwrap_or(Cow::Borrowed(text))
+    }
+
+    /// Bytes without any secret of this redactor or of its children: each is overwritten with asterisks, so that lengths
+    /// within the bytes stay true.
+    pub fn mask<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        let hits = self.0.all.get().and_then(|all| all.with_needles(|needles| needles.find(bytes)));
+        let Some(hits) = hits.filter(|hits| !hits.is_empty()) else { return Cow::Borrowed(bytes) };
+        let mut masked = bytes.to_vec();
+        for hit in hits {
+            masked[hit.start..hit.end].fill(b'*');
+        }
+        Cow::Owned(masked)
     }
 
     /// The same for a text that came from a peer.

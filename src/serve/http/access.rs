@@ -136,14 +136,16 @@ fn is_of_a_proxy(name: &HeaderName) -> bool {
         || PROXY_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
 }
 
-/// The one host that a request names: that of its URL, else its `Host`. HTTP/1.1 needs exactly one `Host`.
+/// The one host that a request names: that of its URL, else its `Host`. HTTP/1.1 needs exactly one `Host`, HTTP/2 one of both.
 pub(super) fn host(head: &Parts) -> Result<Option<&str>, &'static str> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());
     if second.is_some() {
         return Err("the request has more than one Host header");
     }
-    if first.is_none() && head.version >= Version::HTTP_11 {
+    // HTTP/2 has the host in its `:authority`.
+    let needs_header = head.version == Version::HTTP_11 || head.uri.authority().is_none();
+    if first.is_none() && head.version >= Version::HTTP_11 && needs_header {
         return Err("the request has no Host header");
     }
     let first = first.map(|host| host.to_str().map_err(|_| "the Host header is not ASCII")).transpose()?;
@@ -283,6 +285,9 @@ mod tests {
             (Version::HTTP_10, "/", &["a", "a"], Err("the request has more than one Host header")),
             (Version::HTTP_11, "/", &["a", "b"], Err("the request has more than one Host header")),
             (Version::HTTP_11, "http://b/", &["B"], Ok(Some("b"))),
+            (Version::HTTP_11, "http://b/", &[], Err("the request has no Host header")),
+            (Version::HTTP_2, "http://b/", &[], Ok(Some("b"))),
+            (Version::HTTP_2, "/", &[], Err("the request has no Host header")),
             (
                 Version::HTTP_11,
                 "http://evil.example/",

@@ -7,25 +7,29 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::access::{self, Refused};
 use super::listener::Shared;
-use super::route::{Body, Call, Cancelled, Found, Reply, Route};
+use super::route::{Body, Call, Cancelled, Found, GrpcStatus, Reply, Route};
 
 /// Headers of a request: bytes together, and their number.
 const HEAD_BYTES: usize = 32 * 1024;
 const HEADERS: usize = 100;
+/// Requests at once of one connection of HTTP/2.
+const STREAMS: u32 = 32;
 /// The time and size for which a refused client may keep sending, so that it reads the refusal instead of a reset.
 const DRAIN: Duration = Duration::from_secs(2);
 const DRAIN_BYTES: usize = 8 * 1024 * 1024;
@@ -41,12 +45,22 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shar
         due.send_replace(Instant::now() + limits.exchange);
         respond_to(request, peer, shared.clone())
     });
-    let connection = hyper::server::conn::http1::Builder::new()
+    let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_buf_size(HEAD_BYTES)
-        .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(socket), service);
+        .max_headers(HEADERS);
+    // For gRPC. A client that never reads cannot make many requests wait.
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_BYTES as u32)
+        .max_send_buf_size(HEAD_BYTES)
+        .keep_alive_interval(Some(limits.exchange));
+    let connection = builder.serve_connection(TokioIo::new(socket), service);
     let mut connection = std::pin::pin!(connection);
     let life = tokio::time::sleep(limits.life);
     let mut life = std::pin::pin!(life);
@@ -88,7 +102,7 @@ async fn respond_to(
     request: Request<Incoming>,
     peer: SocketAddr,
     shared: Arc<Shared>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<ReplyBody>, Infallible> {
     let (head, mut body) = request.into_parts();
     let found = shared.router.find(&head.method, head.uri.path());
     let name = match &found {
@@ -165,7 +179,16 @@ fn admit<'s>(
         }
     };
     shared.access.check(route.caller, &head.headers, host, peer).map_err(refusal)?;
-    if route.body != Body::None && !is_json(head) {
+    let media_type = media_type(head);
+    if matches!(route.body, Body::Otlp(_)) && !is_otlp(&media_type) {
+        return Err(Reply::error(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "QUARTERDECK_ERR_MEDIA_TYPE",
+            "the body is not declared to be OTLP",
+            Some("send Content-Type: application/x-protobuf or application/json, or use gRPC"),
+        ));
+    }
+    if matches!(route.body, Body::Json(_)) && !is_json(&media_type) {
         return Err(Reply::error(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "QUARTERDECK_ERR_MEDIA_TYPE",
@@ -177,6 +200,8 @@ fn admit<'s>(
         parameter: parameter.map(str::to_owned),
         query: head.uri.query().map(str::to_owned),
         host: host.map(str::to_owned),
+        encoding: encoding(head, &media_type),
+        media_type,
         body: Bytes::new(),
         cancelled: Cancelled::default(),
     };
@@ -206,10 +231,37 @@ fn refusal(refused: Refused) -> Reply {
     }
 }
 
-fn is_json(head: &Parts) -> bool {
+/// The media type of the body, in lower case and without parameters.
+fn media_type(head: &Parts) -> String {
     let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+/// A web page can send none of these without asking first.
+fn is_otlp(media_type: &str) -> bool {
+    matches!(media_type, "application/x-protobuf" | "application/protobuf" | "application/json")
+        || is_grpc(media_type)
+}
+
+fn is_grpc(media_type: &str) -> bool {
+    matches!(media_type, "application/grpc" | "application/grpc+proto")
+}
+
+/// How the body is encoded. Calls of gRPC say it of each message, in a header of their own.
+fn encoding(head: &Parts, media_type: &str) -> String {
+    let header = if is_grpc(media_type) {
+        head.headers.get("grpc-encoding")
+    } else {
+        head.headers.get(CONTENT_ENCODING)
+    };
+    let encoding = header.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let encoding = encoding.trim().to_ascii_lowercase();
+    if encoding == "identity" { String::new() } else { encoding }
 }
 
 /// Bytes that count against a budget until the last clone of them is dropped.
@@ -235,7 +287,11 @@ async fn read_body(
     body: &mut Incoming,
     shared: &Shared,
 ) -> Result<Bytes, Reply> {
-    let Body::Json(limit) = route.body else { return Ok(Bytes::new()) };
+    let (limit, is_text) = match route.body {
+        Body::None => return Ok(Bytes::new()),
+        Body::Json(limit) => (limit, true),
+        Body::Otlp(limit) => (limit, false),
+    };
     let length =
         head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > limit) {
@@ -264,7 +320,7 @@ async fn read_body(
         Reply::error(StatusCode::REQUEST_TIMEOUT, "QUARTERDECK_ERR_TIMEOUT", &message, None)
     };
     tokio::time::timeout(shared.limits.body, read).await.unwrap_or_else(|_| Err(late()))?;
-    if std::str::from_utf8(&bytes).is_err() {
+    if is_text && std::str::from_utf8(&bytes).is_err() {
         return Err(bad_request("the body is not UTF-8"));
     }
     Ok(Bytes::from_owner(Counted { bytes: bytes.freeze(), _permit: permit }))
@@ -297,7 +353,20 @@ async fn drain(head: &Parts, mut body: Incoming) {
     let _refused_anyway = tokio::time::timeout(DRAIN, read).await;
 }
 
-fn response(reply: Reply, shared: &Shared) -> (StatusCode, Response<Full<Bytes>>) {
+/// The body of a reply, with trailers if it answers a call of gRPC.
+type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
+
+fn body(bytes: Bytes, grpc: Option<GrpcStatus>) -> ReplyBody {
+    let Some(GrpcStatus { code, message }) = grpc else { return Full::new(bytes).boxed_unsync() };
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from(code));
+    if !message.is_empty() {
+        trailers.insert("grpc-message", HeaderValue::from_static(message));
+    }
+    Full::new(bytes).with_trailers(std::future::ready(Some(Ok(trailers)))).boxed_unsync()
+}
+
+fn response(reply: Reply, shared: &Shared) -> (StatusCode, Response<ReplyBody>) {
     let counted = if reply.body.len() > SMALL_REPLY { reply.body.len() } else { 0 };
     let (reply, permit) = match reserve(&shared.reply_bytes, counted) {
         Some(permit) => (reply, Some(permit)),
@@ -306,13 +375,12 @@ fn response(reply: Reply, shared: &Shared) -> (StatusCode, Response<Full<Bytes>>
             (Reply::busy(StatusCode::SERVICE_UNAVAILABLE, message), None)
         }
     };
-    let Reply { status, media_type, body, allow, retry_after } = reply;
-    let bytes = Bytes::from(body);
+    let Reply { status, media_type, body: bytes, grpc, allow, retry_after } = reply;
     let bytes = match permit {
         Some(permit) => Bytes::from_owner(Counted { bytes, _permit: permit }),
         None => bytes,
     };
-    let mut response = Response::new(Full::new(bytes));
+    let mut response = Response::new(body(bytes, grpc));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     if status != StatusCode::NO_CONTENT {

@@ -137,6 +137,7 @@ fn turn_away(socket: &TcpStream, full: NoSlot) {
         }
     };
     let Reply { body, .. } = route::Reply::busy(status, message);
+    let body = String::from_utf8_lossy(&body);
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nretry-after: 1\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n{body}",

@@ -13,7 +13,7 @@ mod stats;
 
 pub use access::Access;
 pub use listener::{Server, bind, bind_error};
-pub use route::{Body, Call, Caller, Cancelled, Handler, Reply, Route};
+pub use route::{Body, Call, Caller, Cancelled, GrpcStatus, Handler, Reply, Route};
 pub use stats::Stats;
 
 use std::time::Duration;

@@ -20,6 +20,8 @@ pub enum Body {
     None,
     /// UTF-8 that the request declares to be JSON, of at most this many bytes.
     Json(usize),
+    /// Telemetry in JSON or protocol buffers, by HTTP or by gRPC, compressed or not, of at most this many bytes.
+    Otlp(usize),
 }
 
 /// The access to a route; [`super::Access`] has the rules.
@@ -74,6 +76,10 @@ pub struct Call {
     pub query: Option<String>,
     /// The host that the client named.
     pub host: Option<String>,
+    /// The media type of the body, in lower case and without parameters; empty if none is declared.
+    pub media_type: String,
+    /// How the body is encoded, `gzip`; empty if it is not.
+    pub encoding: String,
     /// The body. Its bytes count against the budget of all connections until it is dropped.
     pub body: Bytes,
     /// Set once the client no longer waits for the reply.
@@ -102,6 +108,15 @@ impl Cancelled {
     }
 }
 
+/// How a call of gRPC ended. <https://grpc.github.io/grpc/core/md_doc_statuscodes.html>
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GrpcStatus {
+    /// The code; 0 if it went well.
+    pub code: u16,
+    /// Why, in ASCII without a percent sign.
+    pub message: &'static str,
+}
+
 /// A reply.
 #[derive(Debug)]
 pub struct Reply {
@@ -110,7 +125,9 @@ pub struct Reply {
     /// The media type of the body.
     pub media_type: &'static str,
     /// The body.
-    pub body: String,
+    pub body: Bytes,
+    /// The status of gRPC, sent behind the body.
+    pub grpc: Option<GrpcStatus>,
     /// The methods that the path has, for 405.
     pub allow: Option<String>,
     /// When to try again, in seconds, for 429 and 503.
@@ -118,9 +135,14 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// A reply of any type.
+    pub fn of(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { status, media_type, body: body.into(), grpc: None, allow: None, retry_after: None }
+    }
+
     /// JSON.
     pub fn json(status: StatusCode, body: String) -> Self {
-        Self { status, media_type: "application/json", body, allow: None, retry_after: None }
+        Self::of(status, "application/json", body)
     }
 
     /// An error in the shape of docs/error.schema.json.

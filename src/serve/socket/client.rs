@@ -23,6 +23,7 @@ use crate::engine::handle::wire::{Hello, Tasks, VERSION};
 use crate::engine::{Handle, Query};
 use crate::protocol::json::{Object, Writer, array, string};
 use crate::store::record::{Record, member};
+use crate::telemetry::query::TelemetryQuery;
 
 /// Bytes of one line from a client: the largest message that it can send to an agent. A longer one ends the connection.
 const LINE_BYTES: usize = limits::MESSAGE;
@@ -252,6 +253,17 @@ impl<'h> Client<'h> {
                 let Ok(_turn) = permit(&queries, 1, QUERIES).await else { return };
                 let line = match handle.query(query).await {
                     Ok(answer) => Writer::new().raw("id", &id).raw("answer", &answer.put()),
+                    Err(error) => Writer::new().raw("id", &id).raw("error", &error.put()),
+                };
+                let _it_may_have_left = outbox.send(line.end()).await;
+            });
+        } else if let Some(query) = object.raw("telemetry").and_then(TelemetryQuery::get) {
+            let (handle, queries) = (self.handle.clone(), self.queries.clone());
+            self.spawn(async move {
+                let _held = held;
+                let Ok(_turn) = permit(&queries, 1, QUERIES).await else { return };
+                let line = match handle.telemetry(query).await {
+                    Ok(answer) => Writer::new().raw("id", &id).raw("telemetry", &answer.put()),
                     Err(error) => Writer::new().raw("id", &id).raw("error", &error.put()),
                 };
                 let _it_may_have_left = outbox.send(line.end()).await;

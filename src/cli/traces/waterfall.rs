@@ -1,0 +1,121 @@
+//! A trace as a waterfall in text.
+
+use std::io::IsTerminal;
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::cli::output::Printer;
+use crate::domain::text::{Untrusted, fit};
+use crate::domain::time::format_measured;
+use crate::telemetry::model::{Activity, Span};
+use crate::telemetry::tree::{Line, Trace, What};
+use crate::telemetry::waterfall::{Cell, bar};
+
+/// The width where no terminal says one.
+const WIDTH: usize = 100;
+/// Columns of the name, at most, and of the agent.
+const NAME: usize = 44;
+const AGENT: usize = 16;
+/// The fewest cells of a bar.
+const BAR: usize = 20;
+
+pub(super) fn print(trace: &Trace, out: &mut Printer) {
+    let width = width();
+    let names: Vec<String> = trace.lines.iter().map(|line| name(trace, line)).collect();
+    let agents: Vec<String> = trace.lines.iter().map(|line| line.agent.line().into_string()).collect();
+    let widest =
+        |texts: &[String], most: usize| texts.iter().map(|text| text.width()).max().unwrap_or(0).min(most);
+    let (name_width, agent_width) = (widest(&names, NAME), widest(&agents, AGENT));
+    let cells = width.saturating_sub(name_width + agent_width + 14).max(BAR);
+    out.plain(&head(trace));
+    for ((line, name), agent) in trace.lines.iter().zip(&names).zip(&agents) {
+        let bar: String = bar(trace, line, cells, trace.start, trace.end).into_iter().map(glyph).collect();
+        let took = format_measured(line.took());
+        let row = format!(
+            "{}  {}  {took:>8}  {}",
+            padded(name, name_width),
+            padded(agent, agent_width),
+            bar.trim_end()
+        );
+        out.plain(row.trim_end());
+    }
+    let total = trace.shares.iter().map(|share| share.time.as_secs_f64()).sum::<f64>();
+    let shares: Vec<String> = trace
+        .shares
+        .iter()
+        .map(|share| {
+            let who =
+                share.who.as_ref().map_or_else(|| "nobody says".to_owned(), |who| who.line().into_string());
+            format!("{who} {:.0} %", share.time.as_secs_f64() / total.max(f64::MIN_POSITIVE) * 100.0)
+        })
+        .collect();
+    out.plain(&format!("where the time went: {}", shares.join(", ")));
+    out.plain("= on the critical path  - beside it  . nobody said anything  ' too short to draw  x error  > goes on");
+    if trace.lines.iter().any(|line| line.moved != 0) {
+        out.plain("times marked ~ are of a clock that differs from ours, and were moved");
+    }
+    if trace.dropped > 0 {
+        out.warn(format!("{} spans, attributes or events of it were dropped for a limit", trace.dropped));
+    }
+}
+
+fn head(trace: &Trace) -> String {
+    let id = trace.spans.first().map(|span| span.trace.to_string()).unwrap_or_default();
+    let took = format_measured(trace.end.since(trace.start));
+    let agents = trace.agents.len();
+    let count =
+        |number: usize, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
+    format!(
+        "{id}  {took}{}  {}  {}  {}",
+        if trace.goes_on { " so far" } else { "" },
+        count(trace.spans.len(), "span"),
+        count(trace.errors, "error"),
+        count(agents, "agent")
+    )
+}
+
+fn name(trace: &Trace, line: &Line) -> String {
+    let indent = "  ".repeat(line.depth.min(12));
+    let What::Span(span) = line.what else { return format!("{indent}. nothing told") };
+    let Some(span) = trace.spans.get(span) else { return indent };
+    let error = if span.status.is_error() { "x " } else { "" };
+    let moved = if line.moved == 0 { "" } else { " ~" };
+    let orphan = if line.orphan { " (its parent was not received)" } else { "" };
+    fit(&format!("{indent}{error}{}{}{moved}{orphan}", span.name.line(), kind(span)), NAME)
+}
+
+/// What a span does, where the conventions say so and its name does not.
+fn kind(span: &Span) -> &'static str {
+    let says = |word: &str| Untrusted::contains_ignore_case(&span.name, word);
+    match span.activity() {
+        Activity::McpTool => "  MCP",
+        Activity::Tool if !says("tool") => "  tool",
+        Activity::Model if !says("chat") && !says("model") => "  model",
+        Activity::Tool | Activity::Model | Activity::Agent | Activity::Other => "",
+    }
+}
+
+fn padded(text: &str, width: usize) -> String {
+    let text = fit(text, width);
+    let room = width.saturating_sub(text.width());
+    text + &" ".repeat(room)
+}
+
+fn glyph(cell: Cell) -> char {
+    match cell {
+        Cell::Blank => ' ',
+        Cell::Critical => '=',
+        Cell::Beside => '-',
+        Cell::Silent => '.',
+        Cell::Point => '\'',
+        Cell::Error => 'x',
+        Cell::Ongoing => '>',
+    }
+}
+
+fn width() -> usize {
+    if !std::io::stdout().is_terminal() {
+        return WIDTH;
+    }
+    crossterm::terminal::size().map_or(WIDTH, |(columns, _)| usize::from(columns).max(60))
+}
