@@ -56,6 +56,8 @@ pub struct Line {
     pub critical: Vec<(UnixNanos, UnixNanos)>,
     /// True if its parent was not received.
     pub orphan: bool,
+    /// True if it says how a library works and not what an agent does: shown on request.
+    pub plumbing: bool,
 }
 
 /// What a line shows.
@@ -98,6 +100,7 @@ pub fn build(of: TraceSpans, now: UnixNanos) -> Trace {
     let spans = unique(own, spans);
     let mut nodes = Nodes::new(&spans, now);
     nodes.move_clocks(&spans);
+    nodes.look_through_plumbing();
     let start = nodes.times.iter().map(|(start, _)| *start).min().unwrap_or_default();
     let end = nodes.times.iter().map(|(_, end)| *end).max().unwrap_or_default();
     let critical = nodes.critical();
@@ -150,6 +153,11 @@ fn unique(own: Vec<Span>, received: Vec<Span>) -> Vec<Span> {
 /// The relations of spans, by place.
 struct Nodes {
     children: Vec<Vec<usize>>,
+    /// The same without plumbing, whose children count as those of what is above it.
+    working: Vec<Vec<usize>>,
+    /// When each ends with everything below it: work may go on after its request was answered.
+    ends: Vec<UnixNanos>,
+    plumbing: Vec<bool>,
     roots: Vec<usize>,
     orphans: BTreeSet<usize>,
     /// Begin and end on our clock.
@@ -179,6 +187,9 @@ impl Nodes {
         let times = spans.iter().map(|span| (span.start, span.end.unwrap_or(now).max(span.start))).collect();
         let mut nodes = Self {
             children,
+            working: Vec::new(),
+            ends: Vec::new(),
+            plumbing: spans.iter().map(Span::is_plumbing).collect(),
             roots,
             orphans,
             times,
@@ -270,6 +281,28 @@ impl Nodes {
         }
     }
 
+    /// From the last to the first, so that what is below a node is known before it.
+    fn look_through_plumbing(&mut self) {
+        self.working = vec![Vec::new(); self.times.len()];
+        self.ends = self.times.iter().map(|(_, end)| *end).collect();
+        for (place, parent) in self.order().into_iter().rev() {
+            for child in &self.children[place] {
+                self.ends[place] = self.ends[place].max(self.ends[*child]);
+                if self.plumbing[*child] {
+                    let below = self.working[*child].clone();
+                    self.working[place].extend(below);
+                } else {
+                    self.working[place].push(*child);
+                }
+            }
+            // What only waits does not last longer than what it waits for.
+            if self.plumbing[place] && parent.is_some() {
+                let below = self.working[place].iter().map(|child| self.ends[*child]).max();
+                self.ends[place] = below.unwrap_or(self.times[place].0);
+            }
+        }
+    }
+
     /// The parts of each span that the whole waited for: from the end of the longest root backwards, at each point the span
     /// that ended last.
     fn critical(&self) -> Vec<Vec<(UnixNanos, UnixNanos)>> {
@@ -282,13 +315,12 @@ impl Nodes {
         let mut stack: Vec<(usize, UnixNanos, UnixNanos)> =
             longest.map(|root| (*root, self.times[*root].0, self.times[*root].1)).into_iter().collect();
         while let Some((place, since, until)) = stack.pop() {
-            let (start, end) = self.times[place];
-            let start = start.max(since);
-            let mut at = end.min(until);
-            let mut children = self.children[place].clone();
-            children.sort_by_key(|child| std::cmp::Reverse((self.times[*child].1, *child)));
+            let start = self.times[place].0.max(since);
+            let mut at = self.ends[place].min(until);
+            let mut children = self.working[place].clone();
+            children.sort_by_key(|child| std::cmp::Reverse((self.ends[*child], *child)));
             for child in children {
-                let (from, to) = self.times[child];
+                let (from, to) = (self.times[child].0, self.ends[child]);
                 let (from, to) = (from.max(start), to.min(at));
                 if from >= at || to <= from {
                     continue;
@@ -314,7 +346,7 @@ impl Nodes {
             let (start, end) = self.times[place];
             let mut heard: Vec<(UnixNanos, UnixNanos)> = vec![(start, start), (end, end)];
             heard.extend(span.events.iter().map(|event| (event.at, event.at)));
-            heard.extend(self.children[place].iter().map(|child| self.times[*child]));
+            heard.extend(self.working[place].iter().map(|child| (self.times[*child].0, self.ends[*child])));
             heard.sort_unstable();
             let (mut found, mut known) = (Vec::new(), start);
             for (from, to) in heard {
@@ -372,6 +404,7 @@ impl Nodes {
                         moved: self.moved[place],
                         critical: critical[place].clone(),
                         orphan: self.orphans.contains(&place),
+                        plumbing: self.plumbing[place],
                     };
                     (depth, line)
                 }
@@ -387,6 +420,7 @@ impl Nodes {
                         moved: 0,
                         critical: waited.collect(),
                         orphan: false,
+                        plumbing: false,
                     };
                     (depth, line)
                 }

@@ -159,6 +159,35 @@ fn a_clock_that_differs_is_moved_into_what_called() {
 }
 
 #[test]
+fn plumbing_is_looked_through_and_work_may_outlive_its_request() {
+    let mut plumbing = [span(2, 1, "a", 0.0, 10.0), span(3, 1, "a", 0.0, 9.0)];
+    for span in &mut plumbing {
+        span.scope = "a2a-python-sdk".into();
+    }
+    let [receive, dispatch] = plumbing;
+    // The request is answered at once, and the work goes on.
+    let spans = vec![
+        span(1, 0, "a", 0.0, 10.0),
+        receive,
+        dispatch,
+        span(4, 3, "b", 1.0, 2.0),
+        span(5, 4, "c", 2.0, 8.0),
+    ];
+    check(
+        Vec::new(),
+        spans,
+        &[
+            "s1 a 0-10 [0-1 8-10]",
+            "  s2 a 0-10 []",
+            "  s3 a 0-9 []",
+            "    s4 b 1-2 [1-2]",
+            "      s5 c 2-8 [2-8]",
+            "c 6s, a 3s, b 1s",
+        ],
+    );
+}
+
+#[test]
 fn an_attempt_has_its_agents_name_and_its_silences() {
     let own = vec![span(1, 0, SERVICE, 0.0, 60.0), attempt(2, 1, "cashier", (1.0, 60.0), &[2.0, 58.0])];
     check(

@@ -110,6 +110,7 @@ mod tests {
             moved: 0,
             critical: critical.iter().map(|(from, until)| (at(*from), at(*until))).collect(),
             orphan: false,
+            plumbing: false,
         };
         let line = Line { what: What::Span(0), ..line };
         let cells = bar(&Trace::default(), &line, 10, at(0.0), at(10.0));

@@ -8,6 +8,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message as _;
+use quarterdeck::demo::Behaviour;
+use quarterdeck::domain::agent::AgentSpec;
+use quarterdeck::domain::job::task::TaskState;
 use quarterdeck::domain::text::Untrusted;
 use quarterdeck::domain::trace::TraceId;
 use quarterdeck::engine::Engine;
@@ -20,7 +23,7 @@ use quarterdeck::telemetry::query::{
 };
 use quarterdeck::telemetry::tree::build;
 
-use crate::support::{options, polled, rules};
+use crate::support::{attempt_of, fleet, known, options, part, polled, rules, send, until};
 
 const TRACE: &str = "0102030405060708090a0b0c0d0e0f10";
 
@@ -41,11 +44,15 @@ struct Desk {
 
 impl Desk {
     fn open(token: Option<&str>) -> Self {
+        Self::on(Vec::new(), token)
+    }
+
+    fn on(specs: Vec<AgentSpec>, token: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let engine = Engine::start(options(Vec::new(), Some(dir.path()), rules())).unwrap();
+        let engine = Engine::start(options(specs, Some(dir.path()), rules())).unwrap();
         let token = token.map(quarterdeck::config::secret::Secret::new);
         let bound = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let server = otlp::serve(bound, engine.telemetry(), token.as_ref()).unwrap();
+        let server = otlp::serve(bound, engine.telemetry(), &engine.handle(), token.as_ref()).unwrap();
         Self { engine, server, dir }
     }
 
@@ -264,4 +271,50 @@ async fn secrets_are_masked_before_anything_is_stored() {
     assert_eq!(value, Untrusted::from(format!("Bearer {}", "*".repeat(25))));
     let file = std::fs::read(desk.dir.path().join("telemetry.db")).unwrap();
     assert!(!file.windows(25).any(|window| window == b"s3cret-bearer-of-an-agent"));
+}
+
+/// The samples of a page that begin with a name.
+async fn samples(desk: &Desk, begins: &str) -> Vec<String> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page = client.get(desk.url("/metrics")).send().await.unwrap();
+    assert_eq!(page.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let page = page.text().await.unwrap();
+    page.lines().filter(|line| line.starts_with(begins)).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_fleets_metrics_are_served_for_prometheus() {
+    let fleet = fleet(vec![part("steady", Behaviour::Steady), part("failing", Behaviour::Failing)]);
+    let desk = Desk::on(fleet.specs(), None);
+    let handle = desk.engine.handle();
+    known(&handle, "steady").await;
+    known(&handle, "failing").await;
+    let ended = async |agent: &str| {
+        let (_, attempt) = send(&handle, agent, "hello").await;
+        until(&handle, "the end", |snapshot| {
+            let attempt = attempt_of(snapshot, attempt).filter(|attempt| !attempt.is_live())?;
+            Some(attempt.task.as_ref()?.state == TaskState::Failed)
+        })
+        .await
+    };
+    assert!(!ended("steady").await);
+    // It fails every second task by chance.
+    while !ended("failing").await {}
+    for expected in [
+        "quarterdeck_agents{health=\"up\"} 2",
+        "tasks_completed_total{agent=\"steady\",skill=\"\"} 1",
+        "tasks_failed_total{agent=\"failing\",skill=\"\"} 1",
+        "tasks_failed_total{agent=\"steady\",skill=\"\"} 0",
+        "task_duration_seconds_bucket{agent=\"steady\",skill=\"\",le=\"+Inf\"} 1",
+        "task_duration_seconds_count{agent=\"steady\",skill=\"\"} 1",
+        "quarterdeck_queue_depth 0",
+        "quarterdeck_telemetry_received_total{signal=\"traces\"} 0",
+    ] {
+        let name = expected.split([' ']).next().unwrap();
+        polled(async || {
+            let found = samples(&desk, name).await;
+            if found == [expected] { Ok(()) } else { Err(format!("{expected}: {found:?}")) }
+        })
+        .await;
+    }
 }
