@@ -25,7 +25,7 @@ use crate::domain::time::{At, PeerTime};
 use crate::net::clock::Clock;
 use crate::net::tap::{Method, Tap};
 use crate::net::{Access, ConnectionUse, Net, Redactor, RpcCall};
-use crate::protocol::{Request, codec};
+use crate::protocol::{Deviations, Reply, Request, codec};
 
 /// Bound of undelivered messages between agents; when it is full, senders wait.
 const OUTGOING: usize = 256;
@@ -459,13 +459,20 @@ async fn deliver(
             let trace = span.as_ref().map(Call::parent);
             let call = RpcCall { url: &to, headers: codec.headers(), trace, body };
             let asked = net.call(&access, &line, call, ConnectionUse::Dedicated, crate::net::SEND);
-            let failed = asked.await.err().map(|failure| failure.cause);
-            if let Some(cause) = &failed {
+            let answer = match asked.await {
+                Ok((text, _)) => codec.decode_reply(&text, &mut Deviations::default()),
+                Err(failure) => Err(failure.cause),
+            };
+            if let Err(cause) = &answer {
                 tracing::debug!(%cause, "a message between embedded agents failed");
             }
             if let Some(span) = span {
-                let failed = failed.map(|cause| (error_type(&cause), cause.to_string()));
-                span.end(failed.as_ref().map(|(kind, why)| (*kind, why.as_str())));
+                let task = match &answer {
+                    Ok(Reply::Task(report)) => Some(&report.id),
+                    _ => None,
+                };
+                let failed = answer.as_ref().err().map(|cause| (error_type(cause), cause.to_string()));
+                span.end(task, failed.as_ref().map(|(kind, why)| (*kind, why.as_str())));
             }
         });
     }

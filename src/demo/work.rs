@@ -53,7 +53,9 @@ impl Work {
             reads: message.text().raw().len(),
         };
         let request = Request { method: "SendMessage", parent: caller };
-        let seed = self.seed ^ text_hash(&format!("{}{}", &*self.task.raw(), &*message.id.raw()));
+        // After a restart it is another request, whose ids differ.
+        let about_it = format!("{}{}{}", &*self.task.raw(), &*message.id.raw(), self.start);
+        let seed = self.seed ^ text_hash(&about_it);
         self.spans = TaskSpans::begin(&self.agent, request, about, seed);
         if let Some(spans) = &mut self.spans {
             spans.log(Severity::Info, &format!("received: {}", message.text().headline(120).raw()));

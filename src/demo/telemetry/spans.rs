@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::exporter::Item;
 use super::{About, Instrumentation, Tracer};
 use crate::demo::agent::Agent;
-use crate::domain::id::Rng;
+use crate::domain::id::{Rng, TaskId};
 use crate::domain::job::task::TaskState;
 use crate::domain::text::Untrusted;
 use crate::domain::trace::{SpanId, TraceId, TraceParent};
@@ -258,8 +258,11 @@ impl Call {
         self.span.attributes.push(Attribute::text(convention::A2A_MESSAGE, message));
     }
 
-    /// It was answered, or why not, as a class and in words.
-    pub fn end(mut self, failed: Option<(&str, &str)>) {
+    /// It was answered, with this task if it made one, or why not, as a class and in words.
+    pub fn end(mut self, task: Option<&TaskId>, failed: Option<(&str, &str)>) {
+        if let Some(task) = task {
+            self.span.attributes.push(Attribute::text(convention::A2A_TASK, task.text()));
+        }
         if let Some((kind, why)) = failed {
             fail(&mut self.span, kind, why);
         }
