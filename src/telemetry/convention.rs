@@ -44,6 +44,8 @@ pub const MCP_METHOD: &str = "mcp.method.name";
 pub const SKILL: &str = "quarterdeck.skill";
 /// The number of an attempt of its job, from 1.
 pub const ATTEMPT: &str = "quarterdeck.attempt";
+/// On an event of a span of ours: it was not told by the agent.
+pub const UNTOLD: &str = "quarterdeck.untold";
 
 /// The attributes by which traces are found: each value of a trace is in the index of the store.
 pub const SEARCHABLE: [&str; 8] =
