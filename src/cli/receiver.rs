@@ -73,6 +73,11 @@ impl Receiver {
         }
     }
 
+    /// Where it listens; `None` if nothing is received.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.first().map(Server::address)
+    }
+
     /// Takes no more requests.
     pub async fn stop(self) {
         for server in self.0 {

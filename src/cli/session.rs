@@ -417,6 +417,9 @@ impl Session {
         if let Some(own) = &mut session.own {
             own.engine.owns_demo(fleet.drill_token().clone());
             own.receiver = Receiver::start_anywhere(&own.engine);
+            if let Some(address) = own.receiver.address() {
+                fleet.export_to(address);
+            }
         }
         Ok(session)
     }

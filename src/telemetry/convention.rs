@@ -44,6 +44,8 @@ pub const MCP_METHOD: &str = "mcp.method.name";
 pub const SKILL: &str = "quarterdeck.skill";
 /// The number of an attempt of its job, from 1.
 pub const ATTEMPT: &str = "quarterdeck.attempt";
+/// On an event of a span of ours: it was not told by the agent.
+pub const UNTOLD: &str = "quarterdeck.untold";
 
 /// The program that sent a request, as newer and older conventions name it.
 pub const USER_AGENT: [&str; 2] = ["user_agent.original", "http.user_agent"];
