@@ -64,9 +64,9 @@ pub fn place(own: Vec<Span>, received: &[Span]) -> Vec<Span> {
             .any(|span| span.parent == Some(*job) && is_attempt(span) && !replaced.contains_key(&span.id))
     };
     let kept: Vec<SpanId> = replaced.keys().copied().filter(stays).collect();
-    kept.iter().for_each(|job| {
-        replaced.remove(job);
-    });
+    for job in kept {
+        replaced.remove(&job);
+    }
     let place = |mut span: Span| {
         let parent = span.parent.map(|parent| *replaced.get(&parent).unwrap_or(&parent));
         span.parent = moved.get(&span.id).copied().or(parent);

@@ -104,7 +104,7 @@ pub fn build(of: TraceSpans, now: UnixNanos) -> Trace {
     let spans = unique(found::place(own, &spans), spans);
     let mut nodes = Nodes::new(&spans, now);
     nodes.move_clocks(&spans);
-    nodes.look_through_plumbing(&spans);
+    nodes.look_through_plumbing();
     let start = nodes.times.iter().map(|(start, _)| *start).min().unwrap_or_default();
     let end = nodes.times.iter().map(|(_, end)| *end).max().unwrap_or_default();
     let critical = nodes.critical(&spans);
@@ -159,8 +159,6 @@ struct Nodes {
     children: Vec<Vec<usize>>,
     /// The same without plumbing, whose children count as those of what is above it.
     working: Vec<Vec<usize>>,
-    /// When each ends with what it waits for: another service may go on after its answer.
-    ends: Vec<UnixNanos>,
     /// When each ends with everything below it.
     reach: Vec<UnixNanos>,
     plumbing: Vec<bool>,
@@ -196,7 +194,6 @@ impl Nodes {
         let mut nodes = Self {
             children,
             working: Vec::new(),
-            ends: Vec::new(),
             reach: Vec::new(),
             plumbing: spans.iter().map(Span::is_plumbing).collect(),
             roots,
@@ -334,10 +331,9 @@ impl Nodes {
     }
 
     /// From the last to the first, so that what is below a node is known before it.
-    fn look_through_plumbing(&mut self, spans: &[Span]) {
+    fn look_through_plumbing(&mut self) {
         self.working = vec![Vec::new(); self.times.len()];
-        self.ends = self.times.iter().map(|(_, end)| *end).collect();
-        self.reach.clone_from(&self.ends);
+        self.reach = self.times.iter().map(|(_, end)| *end).collect();
         for (place, parent) in self.order().into_iter().rev() {
             for child in &self.children[place] {
                 self.reach[place] = self.reach[place].max(self.reach[*child]);
@@ -348,16 +344,10 @@ impl Nodes {
                     self.working[place].push(*child);
                 }
             }
-            let waited =
-                self.working[place].iter().filter(|child| !self.leaves_behind(spans, place, **child));
-            let waited = waited.map(|child| self.ends[*child]).max();
-            // What only waits does not last longer than what it waits for.
+            // What only waits reaches no further than what it waits for.
             if self.plumbing[place] && parent.is_some() {
-                self.ends[place] = waited.unwrap_or(self.times[place].0);
                 let reached = self.working[place].iter().map(|child| self.reach[*child]).max();
                 self.reach[place] = reached.unwrap_or(self.times[place].0);
-            } else {
-                self.ends[place] = waited.map_or(self.ends[place], |end| end.max(self.ends[place]));
             }
         }
     }
@@ -396,12 +386,12 @@ impl Nodes {
             longest.map(|root| (*root, self.times[*root].0, self.times[*root].1)).into_iter().collect();
         while let Some((place, since, until)) = stack.pop() {
             let start = self.times[place].0.max(since);
-            let mut at = self.ends[place].min(until);
+            let mut at = self.times[place].1.min(until);
             let mut children = self.working[place].clone();
             children.retain(|child| !self.untold[*child] && !self.leaves_behind(spans, place, *child));
-            children.sort_by_key(|child| std::cmp::Reverse((self.ends[*child], *child)));
+            children.sort_by_key(|child| std::cmp::Reverse((self.times[*child].1, *child)));
             for child in children {
-                let (from, to) = (self.times[child].0, self.ends[child]);
+                let (from, to) = self.times[child];
                 let (from, to) = (from.max(start), to.min(at));
                 if from >= at || to <= from {
                     continue;

@@ -159,30 +159,30 @@ fn a_clock_that_differs_is_moved_into_what_called() {
 }
 
 #[test]
-fn plumbing_is_looked_through_and_work_may_outlive_its_request() {
+fn plumbing_is_looked_through() {
     let mut plumbing = [span(2, 1, "a", 0.0, 10.0), span(3, 1, "a", 0.0, 9.0)];
     for span in &mut plumbing {
         span.scope = "a2a-python-sdk".into();
     }
     let [receive, dispatch] = plumbing;
-    // The request is answered at once, and the work goes on.
+    // What waits for the next event lasts as long as the request, and nobody waits for it.
     let spans = vec![
         span(1, 0, "a", 0.0, 10.0),
         receive,
         dispatch,
-        span(4, 3, "b", 1.0, 2.0),
+        span(4, 3, "b", 1.0, 9.0),
         span(5, 4, "c", 2.0, 8.0),
     ];
     check(
         Vec::new(),
         spans,
         &[
-            "s1 a 0-10 [0-1 8-10]",
+            "s1 a 0-10 [0-1 9-10]",
             "  s2 a 0-10 []",
             "  s3 a 0-9 []",
-            "    s4 b 1-2 [1-2]",
+            "    s4 b 1-9 [1-2 8-9]",
             "      s5 c 2-8 [2-8]",
-            "c 6s, a 3s, b 1s",
+            "c 6s, a 2s, b 2s",
         ],
     );
 }

@@ -60,6 +60,9 @@ pub(super) fn print(trace: &Trace, all: bool, out: &mut Printer) {
     if trace.lines.iter().any(|line| line.moved != 0) {
         out.plain("times marked ~ are of a clock that differs from ours, and were moved");
     }
+    if trace.lines.iter().any(|line| line.orphan) {
+        out.plain("? belongs to a span that has not come: it goes on, or was lost");
+    }
     if trace.dropped > 0 {
         out.warn(format!("{} spans, attributes or events of it were dropped for a limit", trace.dropped));
     }
@@ -102,7 +105,7 @@ fn name(trace: &Trace, line: &Line, depth: usize) -> String {
     let Some(span) = trace.spans.get(span) else { return indent };
     let error = if span.status.is_error() { "x " } else { "" };
     let moved = if line.moved == 0 { "" } else { " ~" };
-    let orphan = if line.orphan { " (its parent was not received)" } else { "" };
+    let orphan = if line.orphan { " ?" } else { "" };
     let room = NAME.saturating_sub(indent.len());
     let name = format!("{error}{}{}{moved}{orphan}", span.name.line(), kind(span));
     indent + &fit_middle(&name, room)
@@ -142,4 +145,24 @@ fn width() -> usize {
         return WIDTH;
     }
     crossterm::terminal::size().map_or(WIDTH, |(columns, _)| usize::from(columns).max(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::model::UnixNanos;
+    use crate::telemetry::otlp::json;
+    use crate::telemetry::query::TraceSpans;
+    use crate::telemetry::tree::build;
+
+    /// While a span goes on, everything within it is without a parent: its mark leaves room for the names.
+    #[test]
+    fn what_came_without_its_parent_has_a_short_mark() {
+        let sent = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10",
+            "spanId":"00000000000000a1","parentSpanId":"00000000000000a2","name":"tools/call timetable.search",
+            "startTimeUnixNano":"1","endTimeUnixNano":"2"}]}]}]}"#;
+        let spans = json::spans(sent).unwrap();
+        let trace = build(TraceSpans { spans, ..TraceSpans::default() }, UnixNanos(2));
+        assert_eq!(name(&trace, &trace.lines[0]), "tools/call timetable.search ?");
+    }
 }

@@ -54,7 +54,7 @@ impl Tracer {
 
     /// True if the agent sends something about a trace. All agents of a fleet decide the same.
     fn takes(&self, trace: TraceId) -> bool {
-        self.how != Instrumentation::None && text_hash(&trace.to_string()) % self.one_in.max(1) == 0
+        self.how != Instrumentation::None && text_hash(&trace.to_string()).is_multiple_of(self.one_in.max(1))
     }
 }
 
