@@ -88,6 +88,7 @@ fn fleet(page: &mut Page, snapshot: &Snapshot) {
 }
 
 type Count = fn(&TaskTotals) -> u64;
+type Durations = fn(&TaskTotals) -> &Timing;
 
 fn tasks(page: &mut Page, rows: &[(&str, String, &TaskTotals)]) {
     let counters: [(&str, &str, Count); 6] = [
@@ -112,7 +113,7 @@ fn tasks(page: &mut Page, rows: &[(&str, String, &TaskTotals)]) {
             page.sample(name, &[("agent", agent), ("skill", skill)], count(totals));
         }
     }
-    let timings: [(&str, &str, fn(&TaskTotals) -> &Timing); 2] = [
+    let timings: [(&str, &str, Durations); 2] = [
         ("task_duration_seconds", "From opening a job until nothing more was tried.", |of| &of.duration),
         ("task_processing_time_seconds", "From the acceptance of an attempt to its end.", |of| {
             &of.processing

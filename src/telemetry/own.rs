@@ -174,7 +174,10 @@ impl<'a> Builder<'a> {
             span.name = format!("attempt {}", self.attempts.len() + 1).into();
             span.kind = SpanKind::Client;
             span.start = at.into();
-            span.attributes.push(Attribute::int(convention::ATTEMPT, self.attempts.len() as i64 + 1));
+            span.attributes.push(Attribute::int(
+                convention::ATTEMPT,
+                i64::try_from(self.attempts.len() + 1).unwrap_or(i64::MAX),
+            ));
             span.attributes.push(Attribute::text(convention::AGENT_NAME, name.unwrap_or_default()));
             if let Some(message) = message_id {
                 span.attributes.push(Attribute::text(convention::A2A_METHOD, "SendMessage"));

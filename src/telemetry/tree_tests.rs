@@ -62,8 +62,11 @@ fn draw(trace: &Trace) -> String {
             .iter()
             .map(|(from, until)| format!("{}-{}", seconds(*from), seconds(*until)))
             .collect();
-        let moved =
-            if line.moved == 0 { String::new() } else { format!(" moved {}s", line.moved / SECOND as i64) };
+        let moved = if line.moved == 0 {
+            String::new()
+        } else {
+            format!(" moved {}s", line.moved / SECOND.cast_signed())
+        };
         let orphan = if line.orphan { " orphan" } else { "" };
         format!(
             "{}{name} {} {}-{} [{}]{moved}{orphan}",

@@ -163,6 +163,6 @@ mod tests {
             "startTimeUnixNano":"1","endTimeUnixNano":"2"}]}]}]}"#;
         let spans = json::spans(sent).unwrap();
         let trace = build(TraceSpans { spans, ..TraceSpans::default() }, UnixNanos(2));
-        assert_eq!(name(&trace, &trace.lines[0]), "tools/call timetable.search ?");
+        assert_eq!(name(&trace, &trace.lines[0], 0), "tools/call timetable.search ?");
     }
 }

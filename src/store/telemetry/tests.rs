@@ -1,4 +1,5 @@
 //! What is offered is found again, within the limits.
+#![expect(clippy::disallowed_types, reason = "threads are waited for, and no clock is paused")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -247,7 +248,7 @@ fn a_full_store_keeps_what_somebody_will_look_for() {
         span.trace = TraceId(id);
         span.attributes = vec![Attribute::text("filler", filler.as_str())];
         // One in fifty fails, one in fifty takes long.
-        if number % 50 == 0 {
+        if number.is_multiple_of(50) {
             span.status = SpanStatus::Error("no".into());
         }
         if number % 50 == 1 {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -281,7 +281,7 @@ struct Writing {
 
 impl Writing {
     fn run(mut self, offers: &Receiver<Waiting>) {
-        let mut cleaned: Option<Instant> = None;
+        let mut cleaned: Option<At> = None;
         let mut now = At::ZERO;
         while let Ok(first) = offers.recv() {
             let mut bytes = first.bytes;
@@ -299,8 +299,8 @@ impl Writing {
             drop(batch);
             let used = self.shared.counts.on_disk.load(Ordering::Relaxed);
             let full = used > self.keep.bytes / 100 * limits::RESERVE_FROM;
-            if full || cleaned.is_none_or(|cleaned| cleaned.elapsed() > CLEAN) {
-                cleaned = Some(Instant::now());
+            if full || cleaned.is_none_or(|cleaned| now.since(cleaned) > CLEAN) {
+                cleaned = Some(now);
                 self.clean(now);
             }
         }
