@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::config::{self, Listen};
-use crate::engine::telemetry::Telemetry;
-use crate::net::Net;
+use crate::engine::Engine;
 use crate::net::credentials::read_secret;
 use crate::serve::http::{Server, bind, bind_error};
 use crate::serve::otlp;
@@ -16,12 +15,13 @@ pub struct Receiver(Vec<Server>);
 impl Receiver {
     /// Listens where the configuration says. What cannot be listened on is told in the status of telemetry, and nothing
     /// else stops because of it.
-    pub async fn start(config: &config::Telemetry, telemetry: &Telemetry, net: &Net) -> Self {
+    pub async fn start(config: &config::Telemetry, engine: &Engine) -> Self {
+        let (telemetry, handle) = (engine.telemetry(), engine.handle());
         let token = match &config.token {
             None => None,
             Some(token) => match read_secret(token).await {
                 Ok(token) => {
-                    net.redactor().learn(&token);
+                    engine.net().redactor().learn(&token);
                     Some(token)
                 }
                 Err(cause) => {
@@ -36,7 +36,7 @@ impl Receiver {
         for (signal, at) in [("HTTP", config.http), ("gRPC", config.grpc)] {
             let Some(address) = at.address() else { continue };
             let served = bind(address).map_err(|error| bind_error(address, &error)).and_then(|bound| {
-                otlp::serve(bound, telemetry, token.as_ref()).map_err(|error| error.to_string())
+                otlp::serve(bound, telemetry, &handle, token.as_ref()).map_err(|error| error.to_string())
             });
             match served {
                 Ok(server) => {
@@ -57,9 +57,10 @@ impl Receiver {
     }
 
     /// Listens on loopback at a port that the system chooses, for a demo.
-    pub fn start_anywhere(telemetry: &Telemetry) -> Self {
+    pub fn start_anywhere(engine: &Engine) -> Self {
+        let (telemetry, handle) = (engine.telemetry(), engine.handle());
         let served = bind(SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0)))
-            .and_then(|bound| otlp::serve(bound, telemetry, None));
+            .and_then(|bound| otlp::serve(bound, telemetry, &handle, None));
         match served {
             Ok(server) => {
                 telemetry.is_received(server.address());
@@ -70,6 +71,11 @@ impl Receiver {
                 Self::default()
             }
         }
+    }
+
+    /// Where it listens; `None` if nothing is received.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.first().map(Server::address)
     }
 
     /// Takes no more requests.

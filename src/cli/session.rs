@@ -301,8 +301,7 @@ impl Session {
         let mut session = Self::run(setup, specs, sources, access, lasting, power_loss_safe, None, lock)?;
         session.serve(registry.filter(|_| lasting));
         if let Some(own) = session.own.as_mut().filter(|_| lasting) {
-            own.receiver =
-                Receiver::start(&setup.config.telemetry, own.engine.telemetry(), own.engine.net()).await;
+            own.receiver = Receiver::start(&setup.config.telemetry, &own.engine).await;
         }
         Ok(session)
     }
@@ -417,7 +416,10 @@ impl Session {
             Self::run(setup, specs, Vec::new(), access, true, false, Some((seed, made_up)), lock)?;
         if let Some(own) = &mut session.own {
             own.engine.owns_demo(fleet.drill_token().clone());
-            own.receiver = Receiver::start_anywhere(own.engine.telemetry());
+            own.receiver = Receiver::start_anywhere(&own.engine);
+            if let Some(address) = own.receiver.address() {
+                fleet.export_to(address);
+            }
         }
         Ok(session)
     }

@@ -12,7 +12,8 @@ use super::condition::Condition;
 use super::fault::Fault;
 use super::runs::Run;
 use super::scenario::AgentPart;
-use super::tasks::{Frame, Tasks};
+use super::tasks::{FollowUp, Frame, Tasks};
+use super::telemetry::{About, Call, Request, TaskSpans, Tracer};
 use super::work::Work;
 use crate::domain::agent::card::{Ability, Card, Dialect, Offer, Peer, Skill};
 use crate::domain::effect::ListQuery;
@@ -21,8 +22,10 @@ use crate::domain::job::message::{Message, Part, Role, text_hash};
 use crate::domain::job::task::{StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
+use crate::domain::trace::TraceParent;
 use crate::net::clock::Clock;
 use crate::protocol::{Codec, Incoming, Reply, codec, json, timestamp};
+use crate::telemetry::model::Severity;
 
 /// Sets the seeds of tasks with the same text apart.
 const REPEAT: u64 = 0xd1b5_4a32_d192_ed03;
@@ -42,8 +45,15 @@ pub(super) struct Agent {
     /// Tasks that it works on without ever ending them.
     pub endless: AtomicU32,
     condition: Mutex<Condition>,
-    outgoing: mpsc::Sender<Outgoing>,
-    deaths: Deaths,
+    links: Links,
+    pub tracer: Tracer,
+}
+
+/// What an agent has of its fleet.
+#[derive(Clone, Debug)]
+pub(super) struct Links {
+    pub outgoing: mpsc::Sender<Outgoing>,
+    pub deaths: Deaths,
 }
 
 /// Where an agent asks for its own death, by its name, and what somebody has to know who wants it dead.
@@ -63,6 +73,8 @@ pub(super) struct Outgoing {
     pub caller: String,
     /// The task that delegates; `None` for the built-in caller.
     pub parent: Option<TaskId>,
+    /// The span of the call, if its sender has one.
+    pub call: Option<Call>,
 }
 
 impl Agent {
@@ -71,9 +83,8 @@ impl Agent {
         fault: Option<Fault>,
         speed: f64,
         seed: u64,
-        clock: Arc<Clock>,
-        outgoing: mpsc::Sender<Outgoing>,
-        deaths: Deaths,
+        links: Links,
+        tracer: Tracer,
     ) -> Self {
         let seed = seed ^ text_hash(&part.name);
         let (starts, endless) = (AtomicU32::new(1), AtomicU32::new(0));
@@ -84,12 +95,12 @@ impl Agent {
             tasks: Tasks::default(),
             speed,
             seed,
-            clock,
+            clock: tracer.clock.clone(),
             starts,
             endless,
             condition,
-            outgoing,
-            deaths,
+            links,
+            tracer,
         }
     }
 
@@ -105,13 +116,13 @@ impl Agent {
 
     /// It dies for a while, once this was answered; false if too many agents are dying already.
     pub fn die(&self, time: Duration) -> bool {
-        self.deaths.sender.try_send((self.part.name.clone(), time)).is_ok()
+        self.links.deaths.sender.try_send((self.part.name.clone(), time)).is_ok()
     }
 
     /// True if these headers are of the engine that owns the demo: a page in a browser says where it comes from, and no
     /// other process knows the token.
     pub fn is_asked_by_its_engine(&self, headers: &http::HeaderMap) -> bool {
-        headers.get("quarterdeck-drill") == Some(&self.deaths.token)
+        headers.get("quarterdeck-drill") == Some(&self.links.deaths.token)
             && !headers.contains_key(http::header::ORIGIN)
     }
 
@@ -123,6 +134,11 @@ impl Agent {
     /// Changes what is different about it from here on.
     pub fn change(&self, to: Condition) {
         *self.condition.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    }
+
+    /// Its version now.
+    pub fn version(&self) -> String {
+        self.condition().version.unwrap_or_else(|| self.part.version.clone())
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -143,7 +159,7 @@ impl Agent {
         Card {
             name: self.part.card.as_deref().unwrap_or(&self.part.name).into(),
             description: self.part.part.as_str().into(),
-            version: self.condition().version.as_deref().unwrap_or(&self.part.version).into(),
+            version: self.version().into(),
             provider: Some("Quarterdeck demo".into()),
             offers: vec![Offer {
                 url: format!("{url}/").into(),
@@ -200,8 +216,13 @@ impl Agent {
         writer.end()
     }
 
-    /// Answers a JSON-RPC request; `version` is its `A2A-Version` header.
-    pub async fn answer(self: &Arc<Self>, body: &str, version: Option<&str>) -> Answer {
+    /// Answers a JSON-RPC request; `version` is its `A2A-Version` header, `caller` its `traceparent`.
+    pub async fn answer(
+        self: &Arc<Self>,
+        body: &str,
+        version: Option<&str>,
+        caller: Option<TraceParent>,
+    ) -> Answer {
         let (id, request) = match self.codec().decode_request(body) {
             Ok(read) => read,
             Err(cause) => return Answer::error("null", -32700, &cause.to_string()),
@@ -209,17 +230,23 @@ impl Agent {
         if self.dialect() == Dialect::V1_0 && version.is_none_or(|version| !version.starts_with("1.")) {
             return Answer::error(&id, -32009, "this agent speaks A2A 1.0");
         }
-        let asked = Asked { agent: self, id: &id, request: &request };
+        let caller = caller.or_else(|| match &request {
+            Incoming::Send { message, .. } => message.hints.traceparent.as_ref()?.raw().parse().ok(),
+            _ => None,
+        });
+        let asked = Asked { agent: self, id: &id, request: &request, caller };
         if let Some(answer) = self.part.behaviour.on_wire().answer(asked).await {
             return answer;
         }
         match request {
-            Incoming::Send { message, stream, at_once } => self.send(&id, message, stream, at_once).await,
+            Incoming::Send { message, stream, at_once } => {
+                self.send(&id, message, caller, stream, at_once).await
+            }
             Incoming::Get(task) => self.task_answer(&id, &task),
             Incoming::List(query, size) if self.dialect().can(Ability::ListTasks) => {
                 self.list(&id, &query, size)
             }
-            Incoming::Cancel(task) => self.cancel(&id, &task),
+            Incoming::Cancel(task) => self.cancel(&id, &task, caller),
             Incoming::Subscribe(task) => match self.tasks.watch(&task) {
                 None => not_found(&id),
                 Some((report, _)) if report.status.state.is_terminal() => {
@@ -270,15 +297,22 @@ impl Agent {
         Answer::result(id, &self.codec().encode_send_result(&page))
     }
 
-    async fn send(self: &Arc<Self>, id: &str, message: Message, stream: bool, at_once: bool) -> Answer {
+    async fn send(
+        self: &Arc<Self>,
+        id: &str,
+        message: Message,
+        caller: Option<TraceParent>,
+        stream: bool,
+        at_once: bool,
+    ) -> Answer {
         let times = self.tasks.count(&message.id);
         let task = match (&message.task, self.tasks.of_message(&message.id)) {
             (_, Some(known)) if times > 1 => known,
-            (Some(task), _) => match self.follow_up(id, task, &message) {
+            (Some(task), _) => match self.follow_up(id, task, &message, caller) {
                 Ok(()) => task.clone(),
                 Err(error) => return error,
             },
-            (None, _) => self.begin(message),
+            (None, _) => self.begin(message, caller),
         };
         let Some((report, mut frames)) = self.tasks.watch(&task) else { return not_found(id) };
         if stream {
@@ -302,12 +336,18 @@ impl Agent {
     }
 
     /// Hands a message to the task that it belongs to.
-    fn follow_up(&self, id: &str, task: &TaskId, message: &Message) -> Result<(), Answer> {
+    fn follow_up(
+        &self,
+        id: &str,
+        task: &TaskId,
+        message: &Message,
+        caller: Option<TraceParent>,
+    ) -> Result<(), Answer> {
         let Some(report) = self.reported(task) else { return Err(not_found(id)) };
         if report.status.state.is_terminal() {
             return Err(Answer::error(id, -32004, "the task has ended"));
         }
-        if !self.tasks.follow_up(task, message.clone()) {
+        if !self.tasks.follow_up(task, FollowUp { message: message.clone(), caller }) {
             return Err(Answer::error(id, -32004, "the task did not ask for anything"));
         }
         self.tasks.status(task, TaskState::Working, None, self.now());
@@ -318,7 +358,7 @@ impl Agent {
     ///
     /// Its id differs from run to run; all that the agent decides about it follows from the seed, the agent, the text,
     /// and how often that text came before. So it does not matter when, or after which others, a message arrives.
-    fn begin(self: &Arc<Self>, message: Message) -> TaskId {
+    fn begin(self: &Arc<Self>, message: Message, caller: Option<TraceParent>) -> TaskId {
         let number = self.tasks.made() + 1;
         let mut ids = Rng::new(self.seed ^ text_hash(&message.id.raw()) ^ number);
         let at = At::from_micros(self.now().micros());
@@ -327,7 +367,7 @@ impl Agent {
         let name = |id: uuid::Uuid| id.as_u128().reverse_bits();
         let (task, context) = (uuid_text(name(new)), uuid_text(name(context)));
         let seed = |text: u64, before: u64| self.seed ^ text ^ before.wrapping_mul(REPEAT);
-        let open = self.tasks.open(&message, task, context, self.now(), seed);
+        let open = self.tasks.open(&message, caller, task, context, self.now(), seed);
         let id = open.report.id.clone();
         tokio::spawn(Work::new(self.clone(), message, open).run());
         id
@@ -368,8 +408,17 @@ impl Agent {
         })
     }
 
-    fn cancel(&self, id: &str, task: &TaskId) -> Answer {
+    fn cancel(&self, id: &str, task: &TaskId, caller: Option<TraceParent>) -> Answer {
         let Some(report) = self.reported(task) else { return not_found(id) };
+        let about = About {
+            message: &MessageId::from(""),
+            skill: None,
+            task: Some(task),
+            context: report.context.as_ref(),
+            reads: 0,
+        };
+        let request = Request { method: "CancelTask", parent: caller };
+        let spans = TaskSpans::begin(self, request, about, self.seed ^ text_hash(&task.raw()));
         if report.status.state.is_terminal() {
             return Answer::error(id, -32002, "Task cannot be canceled");
         }
@@ -377,6 +426,13 @@ impl Agent {
         if self.part.behaviour.on_wire().stops_when_canceled() {
             let notice = self.says("canceled as you asked", Some(task), &MessageId::from("cancel"), 0);
             self.tasks.status(task, TaskState::Canceled, Some(notice), self.now());
+        }
+        if let Some(spans) = spans {
+            let state = self.tasks.state(task);
+            if state != Some(TaskState::Canceled) {
+                spans.log(Severity::Warn, "agreed to a cancel, and the work goes on");
+            }
+            spans.end(state.as_ref(), "");
         }
         self.task_answer(id, task)
     }
@@ -408,7 +464,7 @@ impl Agent {
         let agent = self.clone();
         tokio::spawn(async move {
             agent.sleep(after).await;
-            let _fleet_has_ended = agent.outgoing.send(message).await;
+            let _fleet_has_ended = agent.links.outgoing.send(message).await;
         });
     }
 

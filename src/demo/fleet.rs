@@ -10,25 +10,29 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::agent::{Agent, Deaths, Outgoing};
+use super::agent::{Agent, Deaths, Links, Outgoing};
 use super::condition::Condition;
 use super::fault::Fault;
 use super::folder::Folder;
 use super::scenario::Scenario;
 use super::server;
+use super::telemetry::{Call, Exporter, Tracer, export};
 use crate::domain::agent::{AgentSpec, Source};
+use crate::domain::cause::Cause;
 use crate::domain::job::message::{Hints, Message, Part, Role};
 use crate::domain::job::task::TaskState;
 use crate::domain::time::{At, PeerTime};
 use crate::net::clock::Clock;
 use crate::net::tap::{Method, Tap};
 use crate::net::{Access, ConnectionUse, Net, Redactor, RpcCall};
-use crate::protocol::{Request, codec};
+use crate::protocol::{Deviations, Reply, Request, codec};
 
 /// Bound of undelivered messages between agents; when it is full, senders wait.
 const OUTGOING: usize = 256;
 /// Agents that may be about to die for a drill; when it is full, further ones refuse.
 const DYING: usize = 64;
+/// From so many agents on, only one trace in ten is sent.
+const MANY: usize = 200;
 /// An agent answers the request to die before it does.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
@@ -38,6 +42,8 @@ pub struct Fleet {
     agents: Arc<[Running]>,
     outgoing: tokio::sync::mpsc::Sender<Outgoing>,
     delivery: AbortHandle,
+    exporter: Exporter,
+    export: AbortHandle,
     drills: AbortHandle,
     drill_token: http::HeaderValue,
     /// Where it is kept; `None` if it is not.
@@ -170,6 +176,9 @@ impl Fleet {
         let (sender, messages) = tokio::sync::mpsc::channel(OUTGOING);
         let (sender_of_deaths, dying) = tokio::sync::mpsc::channel(DYING);
         let deaths = Deaths { token: random_token(), sender: sender_of_deaths };
+        let links = Links { outgoing: sender.clone(), deaths: deaths.clone() };
+        let (exporter, queue) = Exporter::new();
+        let one_in = if scenario.agents.len() < MANY { 1 } else { 10 };
         let faulty = scenario.agents.len() * usize::try_from(faults.min(100)).unwrap_or(0) / 100;
         let mut agents = Vec::with_capacity(scenario.agents.len());
         let (mut ports, mut moved) = (BTreeMap::new(), Vec::new());
@@ -191,8 +200,9 @@ impl Fleet {
             }
             ports.insert(part.name.clone(), address.port());
             let url: Arc<str> = format!("http://{address}").into();
-            let agent =
-                Agent::new(part.clone(), fault, speed, seed, clock.clone(), sender.clone(), deaths.clone());
+            let tracer =
+                Tracer { how: part.telemetry, clock: clock.clone(), exporter: exporter.clone(), one_in };
+            let agent = Agent::new(part.clone(), fault, speed, seed, links.clone(), tracer);
             let agent = Arc::new(agent);
             if let Some(condition) = progress.conditions.get(&part.name) {
                 agent.change(condition.clone());
@@ -212,12 +222,38 @@ impl Fleet {
             folder.update(|progress| progress.ports.append(&mut ports));
         }
         let places = agents.iter().map(|agent| (agent.agent.part.name.clone(), agent.url.clone())).collect();
-        let delivery = tokio::spawn(deliver(messages, places, clock.clone())).abort_handle();
+        let redactor = Redactor::default();
+        let net = Net::new(redactor.clone(), Tap::new(clock.clone(), redactor));
+        let delivery = tokio::spawn(deliver(messages, places, net.clone())).abort_handle();
+        let export = tokio::spawn(export(queue, net)).abort_handle();
         let agents: Arc<[Running]> = agents.into();
         let drills = tokio::spawn(drill(dying, agents.clone())).abort_handle();
         let began = PeerTime::from_micros(if folder.is_some() { progress.began } else { now });
         let drill_token = deaths.token;
-        Ok(Self { agents, outgoing: sender, delivery, drills, drill_token, folder, clock, began, moved })
+        let outgoing = sender;
+        Ok(Self {
+            agents,
+            outgoing,
+            delivery,
+            exporter,
+            export,
+            drills,
+            drill_token,
+            folder,
+            clock,
+            began,
+            moved,
+        })
+    }
+
+    /// Agents send their spans and log records to this receiver of OTLP from now on.
+    pub fn export_to(&self, receiver: SocketAddr) {
+        self.exporter.send_to(receiver);
+    }
+
+    /// Spans and records that were dropped, as there were too many or the receiver did not take them.
+    pub fn not_exported(&self) -> u64 {
+        self.exporter.dropped()
     }
 
     /// What an engine has to say so that agents die for its drills.
@@ -335,6 +371,7 @@ impl Fleet {
                 text: format!("piece of work {}", number + 1),
                 caller: "demo-caller".into(),
                 parent: None,
+                call: None,
             };
             if self.outgoing.send(message).await.is_err() {
                 return;
@@ -363,6 +400,7 @@ impl Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         self.delivery.abort();
+        self.export.abort();
         self.drills.abort();
         for agent in &*self.agents {
             if let Some(server) = agent.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -385,10 +423,8 @@ fn at_port<T>(port: Option<u16>, bind: impl Fn(SocketAddr) -> io::Result<T>) -> 
 async fn deliver(
     mut messages: tokio::sync::mpsc::Receiver<Outgoing>,
     places: std::collections::BTreeMap<String, Arc<str>>,
-    clock: Arc<Clock>,
+    net: Net,
 ) {
-    let redactor = Redactor::default();
-    let net = Net::new(redactor.clone(), Tap::new(clock, redactor));
     while let Some(outgoing) = messages.recv().await {
         let Some(url) = places.get(&outgoing.to).cloned() else { continue };
         let net = net.clone();
@@ -416,11 +452,38 @@ async fn deliver(
             let access = Access::open(&url);
             let line = net.tap().line(crate::domain::id::AgentKey(0), 0, Method::Send, None);
             let to = format!("{url}/").into();
-            let call = RpcCall { url: &to, headers: codec.headers(), trace: None, body };
+            let mut span = outgoing.call;
+            if let Some(span) = &mut span {
+                span.begin(&message.id.raw());
+            }
+            let trace = span.as_ref().map(Call::parent);
+            let call = RpcCall { url: &to, headers: codec.headers(), trace, body };
             let asked = net.call(&access, &line, call, ConnectionUse::Dedicated, crate::net::SEND);
-            if let Err(failure) = asked.await {
-                tracing::debug!(cause = %failure.cause, "a message between embedded agents failed");
+            let answer = match asked.await {
+                Ok((text, _)) => codec.decode_reply(&text, &mut Deviations::default()),
+                Err(failure) => Err(failure.cause),
+            };
+            if let Err(cause) = &answer {
+                tracing::debug!(%cause, "a message between embedded agents failed");
+            }
+            if let Some(span) = span {
+                let task = match &answer {
+                    Ok(Reply::Task(report)) => Some(&report.id),
+                    _ => None,
+                };
+                let failed = answer.as_ref().err().map(|cause| (error_type(cause), cause.to_string()));
+                span.end(task, failed.as_ref().map(|(kind, why)| (*kind, why.as_str())));
             }
         });
+    }
+}
+
+/// The class of an error, as OpenTelemetry's `error.type` has it.
+fn error_type(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::Refused | Cause::Unreachable(_) => "connection_refused",
+        Cause::Reset => "connection_reset",
+        Cause::TimedOut(_) => "timeout",
+        _ => "_OTHER",
     }
 }

@@ -19,6 +19,7 @@ mod server;
 mod story;
 mod task_log;
 mod tasks;
+mod telemetry;
 mod work;
 mod yesterday;
 
@@ -30,6 +31,7 @@ pub use folder::Folder;
 pub use incident::{Report, StepReport};
 pub use scenario::{AgentPart, Scenario};
 pub use story::{Caption, Story, StoryOptions};
+pub use telemetry::Instrumentation;
 
 /// The abilities of this build. A step that needs another one is skipped.
 pub const ABILITIES: &[&str] =

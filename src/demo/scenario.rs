@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::behaviour::Behaviour;
 use super::condition::Condition;
 use super::incident::{Incident, StepAct};
+use super::telemetry::{Instrumentation, Uses};
 use super::yesterday;
 use crate::config;
 use crate::domain::metrics::objective::Objective;
@@ -135,6 +136,17 @@ pub struct AgentPart {
     /// Stands for so many agents with this part: `search` for `search-1`, `search-2` and so on.
     #[serde(default)]
     pub copies: Option<u16>,
+    /// What it sends by OTLP about its work: `otlp` (spans and log records), `none`, `clock-ahead` (the same by a clock that
+    /// is an hour ahead) or `broken` (what cannot be read).
+    #[serde(default)]
+    pub telemetry: Instrumentation,
+    /// The model that it asks, by the name in its spans.
+    #[serde(default = "default_model")]
+    pub model: String,
+    /// What it uses in its steps, in turn: `model`, or the name of a tool; one with a dot is called by MCP. By default a
+    /// search for its first skill, and the model.
+    #[serde(default)]
+    pub uses: Vec<String>,
 }
 
 fn default_dialect() -> String {
@@ -149,12 +161,27 @@ fn default_version() -> String {
     "1.2.0".into()
 }
 
+fn default_model() -> String {
+    "model-s".into()
+}
+
 impl AgentPart {
     /// The agents that this part stands for.
     fn copied(self) -> Vec<Self> {
         let Some(copies) = self.copies else { return vec![self] };
         let copy = |number| Self { name: format!("{}-{number}", self.name), copies: None, ..self.clone() };
         (1..=copies).map(copy).collect()
+    }
+
+    /// What it uses in a step.
+    pub(super) fn uses(&self, step: u64) -> Uses<'_> {
+        let number = usize::try_from(step).unwrap_or(0);
+        let used = match (self.uses.as_slice(), self.skills.first()) {
+            ([], Some(skill)) if number % 2 == 0 => return Uses::Search(skill),
+            ([], _) => "model",
+            (uses, _) => &uses[number % uses.len()],
+        };
+        if used == "model" { Uses::Model(&self.model) } else { Uses::Tool(used) }
     }
 }
 
@@ -384,6 +411,9 @@ impl Scenario {
             good_card: false,
             capacity: None,
             copies: None,
+            telemetry: Instrumentation::default(),
+            model: default_model(),
+            uses: Vec::new(),
         };
         Self {
             title: format!("{agents} agents at work."),

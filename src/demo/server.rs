@@ -130,7 +130,9 @@ async fn handle(
             Ok(body) => {
                 let body = body.to_bytes();
                 let version = head.headers.get("a2a-version").and_then(|value| value.to_str().ok());
-                respond(agent.answer(&String::from_utf8_lossy(&body), version).await)
+                let caller =
+                    head.headers.get("traceparent").and_then(|value| value.to_str().ok()?.parse().ok());
+                respond(agent.answer(&String::from_utf8_lossy(&body), version, caller).await)
             }
             Err(_) => document(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large".into()),
         },

@@ -194,7 +194,7 @@ mod tests {
         let message = message(number, text);
         tasks.count(&message.id);
         let seed = |text: u64, before: u64| text ^ before;
-        let open = tasks.open(&message, format!("t-{number}"), format!("c-{number}"), now, seed);
+        let open = tasks.open(&message, None, format!("t-{number}"), format!("c-{number}"), now, seed);
         let id = open.report.id;
         let words = Message::new("w", Role::Agent, vec![Part::text("on the way")]);
         tasks.status(&id, TaskState::Working, Some(words), now);
@@ -280,8 +280,14 @@ mod tests {
         let path = dir.path().join("maps.jsonl");
         let tasks = Tasks::default();
         tasks.keep_in(path.clone()).unwrap();
-        let open =
-            tasks.open(&message(1, "a map"), "t".into(), "c".into(), PeerTime::from_micros(0), |_, _| 0);
+        let open = tasks.open(
+            &message(1, "a map"),
+            None,
+            "t".into(),
+            "c".into(),
+            PeerTime::from_micros(0),
+            |_, _| 0,
+        );
         for number in 0..20 {
             tasks.chunk(&open.report.id, "map.txt", &"x".repeat(OUTPUT_KEPT / 2), number > 0, false);
         }

@@ -14,6 +14,7 @@ use crate::domain::job::message::{Artifact, Message, Part, Role, text_hash};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
+use crate::domain::trace::TraceParent;
 
 /// The minimum number of ended tasks that an agent keeps; a pre-filled agent keeps as many more.
 const KEPT: usize = 500;
@@ -53,6 +54,8 @@ struct StoredTask {
     /// False for a task that only fills the lists, which no file keeps.
     kept: bool,
     watchers: Vec<mpsc::Sender<Frame>>,
+    /// The span that sent the message; no file keeps it.
+    caller: Option<TraceParent>,
     /// `None` once the task has ended, so that ended tasks take no memory for it.
     sender: Option<TaskSender>,
     order: u64,
@@ -62,7 +65,7 @@ struct StoredTask {
 #[derive(Debug)]
 struct TaskSender {
     /// Holds up to eight follow-up messages; more are refused.
-    messages: mpsc::Sender<Message>,
+    messages: mpsc::Sender<FollowUp>,
     cancel: watch::Sender<bool>,
 }
 
@@ -70,9 +73,16 @@ struct TaskSender {
 #[derive(Debug)]
 pub(super) struct TaskReceiver {
     /// Follow-up messages.
-    pub messages: mpsc::Receiver<Message>,
+    pub messages: mpsc::Receiver<FollowUp>,
     /// True once a cancel was requested.
     pub canceled: watch::Receiver<bool>,
+}
+
+/// A message about a task, and the span that sent it.
+#[derive(Debug)]
+pub(super) struct FollowUp {
+    pub message: Message,
+    pub caller: Option<TraceParent>,
 }
 
 /// An unfinished task, for the work on it to begin or to go on.
@@ -80,6 +90,8 @@ pub(super) struct TaskReceiver {
 pub(super) struct OpenTask {
     pub report: TaskReport,
     pub seed: u64,
+    /// The span that sent the message.
+    pub caller: Option<TraceParent>,
     pub receiver: TaskReceiver,
 }
 
@@ -179,6 +191,7 @@ impl Tasks {
     pub fn open(
         &self,
         message: &Message,
+        caller: Option<TraceParent>,
         id: String,
         context: String,
         now: PeerTime,
@@ -187,7 +200,11 @@ impl Tasks {
         let mut store = self.store();
         let text = text_hash(message.text().raw());
         let seed = seed(text, store.begun.get(&text).copied().unwrap_or(0));
-        let open = store.make(message, id, context, now, seed, true);
+        let mut open = store.make(message, id, context, now, seed, true);
+        open.caller = caller;
+        if let Some(stored) = store.tasks.get_mut(&*open.report.id.raw()) {
+            stored.caller = caller;
+        }
         store.begin(text);
         // Before the task, so that a task that is read back has its run.
         if let Some(run) = Run::new(message, Some(open.report.id.clone()), now) {
@@ -262,11 +279,11 @@ impl Tasks {
     }
 
     /// Hands a follow-up message to the work on a task. False if nothing takes it.
-    pub fn follow_up(&self, id: &TaskId, message: Message) -> bool {
+    pub fn follow_up(&self, id: &TaskId, follow_up: FollowUp) -> bool {
         let mut store = self.store();
         let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return false };
-        stored.report.history.push(message.clone());
-        let taken = stored.sender.as_ref().is_some_and(|sender| sender.messages.try_send(message).is_ok());
+        stored.report.history.push(follow_up.message.clone());
+        let taken = stored.sender.as_ref().is_some_and(|sender| sender.messages.try_send(follow_up).is_ok());
         store.write_task(id);
         taken
     }
@@ -406,7 +423,8 @@ impl Tasks {
             .map(|stored| {
                 let (sender, receiver) = channels();
                 stored.sender = Some(sender);
-                OpenTask { report: stored.report.clone(), seed: stored.seed, receiver }
+                let (report, seed, caller) = (stored.report.clone(), stored.seed, stored.caller);
+                OpenTask { report, seed, caller, receiver }
             })
             .collect()
     }
@@ -443,7 +461,7 @@ impl Store {
         let (sender, receiver) = channels();
         self.drop_old();
         self.put(report.clone(), seed, kept, Some(sender));
-        OpenTask { report, seed, receiver }
+        OpenTask { report, seed, caller: None, receiver }
     }
 
     /// Stores a task, or replaces what is known of it.
@@ -458,8 +476,8 @@ impl Store {
             self.by_message.insert(first.id.clone(), report.id.clone());
         }
         let order = self.made;
-        self.tasks
-            .insert(id, StoredTask { report, seed, outputs: 0, kept, watchers: Vec::new(), sender, order });
+        let (watchers, caller) = (Vec::new(), None);
+        self.tasks.insert(id, StoredTask { report, seed, outputs: 0, kept, watchers, caller, sender, order });
     }
 
     /// Counts a task of a text.

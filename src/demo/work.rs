@@ -6,10 +6,13 @@ use std::sync::atomic::Ordering;
 use super::agent::{Agent, Outgoing};
 use super::behaviour::Behaviour;
 use super::fault::Fault;
-use super::tasks::{OpenTask, TaskReceiver};
+use super::tasks::{FollowUp, OpenTask, TaskReceiver};
+use super::telemetry::{About, Request, TaskSpans, Uses};
 use crate::domain::id::{Rng, TaskId};
 use crate::domain::job::message::{Message, text_hash};
 use crate::domain::job::task::TaskState;
+use crate::domain::trace::TraceParent;
+use crate::telemetry::model::Severity;
 
 /// An agent at work on one task.
 pub(super) struct Work {
@@ -23,38 +26,93 @@ pub(super) struct Work {
     /// Decides everything about this task that looks random.
     seed: u64,
     pub chance: Rng,
+    /// Its spans; `None` if the agent sends none, and while no request of the task is served.
+    spans: Option<TaskSpans>,
 }
 
 impl Work {
     pub fn new(agent: Arc<Agent>, message: Message, open: OpenTask) -> Self {
-        let OpenTask { report, seed, receiver } = open;
+        let OpenTask { report, seed, caller, receiver } = open;
         let start = agent.starts.load(Ordering::Relaxed);
-        Self { agent, task: report.id, message, receiver, start, seed, chance: Rng::new(seed) }
+        let chance = Rng::new(seed);
+        let mut work = Self { agent, task: report.id, message, receiver, start, seed, chance, spans: None };
+        if !report.status.state.is_interrupted() {
+            work.serve(&work.message.clone(), caller);
+        }
+        work
+    }
+
+    /// Begins the spans of a request about the task.
+    fn serve(&mut self, message: &Message, caller: Option<TraceParent>) {
+        let context = self.agent.tasks.get(&self.task).and_then(|report| report.context);
+        let about = About {
+            message: &message.id,
+            skill: message.hints.skill.as_ref().map(|skill| skill.raw()),
+            task: Some(&self.task),
+            context: context.as_ref(),
+            reads: message.text().raw().len(),
+        };
+        let request = Request { method: "SendMessage", parent: caller };
+        // After a restart it is another request, whose ids differ.
+        let about_it = format!("{}{}{}", &*self.task.raw(), &*message.id.raw(), self.start);
+        let seed = self.seed ^ text_hash(&about_it);
+        self.spans = TaskSpans::begin(&self.agent, request, about, seed);
+        if let Some(spans) = &mut self.spans {
+            spans.log(Severity::Info, &format!("received: {}", message.text().headline(120).raw()));
+            spans.step(Uses::Model(&self.agent.part.model));
+        }
+    }
+
+    /// Writes a record about its work.
+    pub fn log(&self, severity: Severity, words: &str) {
+        if let Some(spans) = &self.spans {
+            spans.log(severity, words);
+        }
+    }
+
+    /// Waits for the next message about the task; `None` once the task has ended.
+    pub async fn next_message(&mut self) -> Option<Message> {
+        let FollowUp { message, caller } = tokio::select! {
+            message = self.receiver.messages.recv() => message,
+            _ = self.receiver.canceled.wait_for(|canceled| *canceled) => None,
+        }
+        .filter(|_| self.goes_on())?;
+        self.serve(&message, caller);
+        Some(message)
+    }
+
+    /// Ends the spans of what is over. Those of a server that was killed are lost with it, and those of a task that nobody
+    /// works on any more stay open, which means that they are never sent.
+    fn leave(&mut self) {
+        let Some(spans) = self.spans.take() else { return };
+        let killed = self.agent.starts.load(Ordering::Relaxed) != self.start;
+        if let Some(state) = self.state().filter(|state| !killed && state.is_terminal()) {
+            spans.end(Some(&state), "");
+        }
     }
 
     /// Works according to the agent's behaviour, unless its fault, or what the story has changed, overrides it.
     pub async fn run(mut self) {
-        if self.agent.condition().breaks(&self.message) {
-            return self.break_off().await;
+        let behaviour = self.agent.part.behaviour;
+        match self.agent.fault {
+            _ if self.agent.condition().breaks(&self.message) => self.break_off().await,
+            Some(Fault::Failing) => self.fail().await,
+            Some(Fault::Silent) => Behaviour::Silent.on_wire().work(&mut self).await,
+            _ => behaviour.on_wire().work(&mut self).await,
         }
-        let behaviour = match self.agent.fault {
-            Some(Fault::Failing) => return self.fail().await,
-            Some(Fault::Silent) => Behaviour::Silent,
-            _ => self.agent.part.behaviour,
-        };
-        behaviour.on_wire().work(&mut self).await;
+        self.leave();
     }
 
     /// Goes on with a task that was under way when the agent was killed.
     pub async fn resume(mut self) {
-        if self.agent.condition().breaks(&self.message) {
-            return self.break_off().await;
-        }
+        self.log(Severity::Warn, "goes on after a restart");
         match self.agent.fault {
+            _ if self.agent.condition().breaks(&self.message) => self.break_off().await,
             Some(Fault::Failing) => self.fail().await,
             Some(Fault::Silent) => {}
             _ => self.agent.part.behaviour.on_wire().resume(&mut self).await,
         }
+        self.leave();
     }
 
     /// The state of the task; `None` if the agent no longer has it.
@@ -92,9 +150,28 @@ impl Work {
     }
 
     /// Sends a status with a message; `number` makes the message's id.
-    pub fn send_status(&self, state: TaskState, words: &str, number: u64) {
+    pub fn send_status(&mut self, state: TaskState, words: &str, number: u64) {
         let message = self.agent.says(words, Some(&self.task), &self.message.id, number);
-        self.agent.tasks.status(&self.task, state, Some(message), self.agent.now());
+        self.send_status_message(state, message, number);
+    }
+
+    /// Sends a status with this message.
+    pub fn send_status_message(&mut self, state: TaskState, message: Message, number: u64) {
+        let words = message.text();
+        self.agent.tasks.status(&self.task, state.clone(), Some(message), self.agent.now());
+        let Some(mut spans) = self.spans.take() else { return };
+        if !state.is_terminal() && !state.is_interrupted() {
+            spans.step(self.agent.part.uses(number));
+            spans.log(Severity::Info, words.raw());
+            self.spans = Some(spans);
+            return;
+        }
+        let severity = match state {
+            TaskState::Failed | TaskState::Rejected => Severity::Error,
+            _ => Severity::Info,
+        };
+        spans.log(severity, words.raw());
+        spans.end(Some(&state), words.raw());
     }
 
     /// How long this piece of work takes, in seconds.
@@ -120,18 +197,20 @@ impl Work {
         self.agent.part.output.clone().unwrap_or_else(|| "result.md".into())
     }
 
-    fn delegate(&self) {
-        for delegation in &self.agent.part.delegates {
+    fn delegate(&mut self) {
+        let agent = self.agent.clone();
+        for delegation in &agent.part.delegates {
             if Rng::new(self.seed ^ text_hash(&delegation.to)).below(delegation.one_in) != 0 {
                 continue;
             }
             let message = Outgoing {
                 to: delegation.to.clone(),
                 text: delegation.text.replace("{text}", self.message.text().headline(80).raw()),
-                caller: self.agent.part.name.clone(),
+                caller: agent.part.name.clone(),
                 parent: Some(self.task.clone()),
+                call: self.spans.as_mut().map(|spans| spans.call(&delegation.to)),
             };
-            self.agent.delegate(message, delegation.after);
+            agent.delegate(message, delegation.after);
         }
     }
 
@@ -160,6 +239,9 @@ impl Work {
         let (name, result) = (self.output(), self.agent.result(&self.message));
         let lines: Vec<_> = result.split_inclusive('\n').map(ToOwned::to_owned).collect();
         let count = lines.len();
+        if let Some(spans) = &mut self.spans {
+            spans.step(Uses::Model(&self.agent.part.model));
+        }
         for (index, line) in lines.into_iter().enumerate() {
             self.agent.tasks.chunk(&self.task, &name, &line, index > 0, index + 1 == count);
             #[expect(clippy::cast_precision_loss, reason = "a handful of lines")]
@@ -190,7 +272,8 @@ impl Work {
         }
         self.send_status(TaskState::Working, &self.saying(0), 0);
         if self.wait(1.0).await {
-            self.send_status(TaskState::Failed, &self.agent.condition().error, 1);
+            let why = self.agent.condition().error;
+            self.send_status(TaskState::Failed, &why, 1);
         }
     }
 

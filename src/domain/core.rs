@@ -12,7 +12,7 @@ use crate::domain::decide::{timers, unattended};
 use crate::domain::id::{AgentKey, AttemptKey, CallId, Rng};
 use crate::domain::input::{Input, Rules};
 use crate::domain::intent::Send;
-use crate::domain::metrics::{Block, Metrics, Minute};
+use crate::domain::metrics::{Block, FleetTotals, Metrics, Minute};
 use crate::domain::route::explanation::Explanation;
 use crate::domain::state::{Changed, State};
 use crate::domain::text::Untrusted;
@@ -56,6 +56,17 @@ impl Core {
     /// Metrics of the last hour.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What was done since the start, and what waits now.
+    pub fn totals(&self) -> FleetTotals {
+        let (queue, jobs) = (self.state.queue(), self.state.jobs());
+        FleetTotals {
+            totals: self.metrics.totals.clone(),
+            queued: queue.len() as u64,
+            queued_bytes: queue.bytes(),
+            oldest: queue.jobs().filter_map(|key| jobs.get(key)).map(|job| job.created).min(),
+        }
     }
 
     /// Restores the stored metrics of the last hour.

@@ -145,6 +145,33 @@ impl fmt::Display for SafeText {
     }
 }
 
+/// The same with the cut in the middle: names of code differ at both ends.
+pub fn fit_middle(text: &str, cells: usize) -> String {
+    let width = |text: &str| text.chars().map(|c| c.width().unwrap_or(0)).sum::<usize>();
+    if width(text) <= cells {
+        return text.to_owned();
+    }
+    let room = cells.saturating_sub(1);
+    let (mut head, mut used) = (String::new(), 0);
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > room / 2 {
+            break;
+        }
+        head.push(c);
+    }
+    let (mut tail, mut used) = (Vec::new(), 0);
+    for c in text.chars().rev() {
+        used += c.width().unwrap_or(0);
+        if used > room - room / 2 {
+            break;
+        }
+        tail.push(c);
+    }
+    let cut = if cells == 0 { "" } else { "…" };
+    head + cut + &tail.into_iter().rev().collect::<String>()
+}
+
 /// Cuts printable text to at most `cells` terminal cells, with `…` where it was cut.
 pub fn fit(text: &str, cells: usize) -> String {
     let mut used = 0;

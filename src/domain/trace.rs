@@ -138,6 +138,24 @@ impl fmt::Display for TraceParent {
     }
 }
 
+impl std::str::FromStr for TraceParent {
+    type Err = NotAnId;
+
+    /// Reads the value of the header `traceparent`; fields that later versions append are left alone.
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let mut fields = text.split('-');
+        let (version, trace, span) = (fields.next(), fields.next(), fields.next());
+        let flags = fields.next();
+        let is_hex = |field: Option<&str>| {
+            field.is_some_and(|field| field.len() == 2 && field.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        };
+        if !is_hex(version) || version == Some("ff") || !is_hex(flags) {
+            return Err(NotAnId);
+        }
+        Ok(Self { trace: trace.unwrap_or_default().parse()?, span: span.unwrap_or_default().parse()? })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +169,14 @@ mod tests {
         let attempt = AttemptId(uuid("0192f3a0-1b2c-7d3f-9a0b-1c2d3e4f5061"));
         let parent = TraceParent::of(job, attempt).to_string();
         assert_eq!(parent, "00-0192f3a01b2c7d3e8f405162738495a6-9a0b1c2d3e4f5061-01");
+        assert_eq!(parent.parse(), Ok(TraceParent::of(job, attempt)));
+        assert_eq!(parent.replacen("00", "01", 1).parse(), Ok(TraceParent::of(job, attempt)));
+        for broken in ["", "0", "ff", "0x"] {
+            assert_eq!(parent.replacen("00", broken, 1).parse::<TraceParent>(), Err(NotAnId), "{broken}");
+        }
+        for broken in ["00-0-0-01", &parent[..52], &parent.replace("9a0b", "0x0b"), "00-\u{1b}[2J-é-01"] {
+            assert_eq!(broken.parse::<TraceParent>(), Err(NotAnId), "{broken:?}");
+        }
     }
 
     #[test]

@@ -123,7 +123,7 @@ async fn post_all(
 async fn post(net: &Net, access: &Access, line: &TapHandle, url: &str, body: String) -> Result<(), Cause> {
     let mut waits = AGAIN.iter();
     loop {
-        match net.post(access, line, url, body.clone(), POST).await {
+        match net.post(access, line, url, "application/json", body.clone(), POST).await {
             Ok(()) => return Ok(()),
             Err(cause) => match waits.next().filter(|_| may_pass(&cause)) {
                 Some(wait) => tokio::time::sleep(*wait).await,

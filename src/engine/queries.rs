@@ -44,6 +44,9 @@ impl Runner {
                 });
             }
             Query::Metrics(range) => self.on_metrics(range, reply),
+            Query::Totals => {
+                let _the_surface_has_gone = reply.send(Ok(Answer::Totals(Box::new(self.core.totals()))));
+            }
             Query::Job(job) => {
                 let _the_surface_has_gone = reply.send(Ok(Answer::Job(self.rows_of(job).map(Box::new))));
             }

@@ -68,7 +68,7 @@ impl Net {
         self.ask(access, line, Method::POST, url, own, question.into(), limit).await
     }
 
-    /// Posts a message whose answer matters only by its status. The body is read up to 64 KiB and dropped; errors after
+    /// Posts a message of this media type whose answer matters only by its status. The body is read up to 64 KiB and dropped; errors after
     /// a successful status are ignored.
     ///
     /// # Errors
@@ -78,13 +78,14 @@ impl Net {
         access: &Access,
         line: &TapHandle,
         url: &str,
-        news: String,
+        kind: &'static str,
+        news: impl Into<Bytes>,
         limit: Duration,
     ) -> Result<(), Cause> {
         let url = source_url(url)?;
         let headers = || {
             let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             headers
         };
         let begun = Instant::now();

@@ -44,6 +44,18 @@ pub const MCP_METHOD: &str = "mcp.method.name";
 pub const SKILL: &str = "quarterdeck.skill";
 /// The number of an attempt of its job, from 1.
 pub const ATTEMPT: &str = "quarterdeck.attempt";
+/// On an event of a span of ours: it was not told by the agent.
+pub const UNTOLD: &str = "quarterdeck.untold";
+
+/// The program that sent a request, as newer and older conventions name it.
+pub const USER_AGENT: [&str; 2] = ["user_agent.original", "http.user_agent"];
+
+/// Scopes whose spans say how a library works and not what an agent does. The Python SDK of A2A 1.3 has about sixty for
+/// each message, some of which wait for the next event as long as the connection lives.
+pub const PLUMBING: [&str; 1] = ["a2a-python-sdk"];
+/// The same by the end of a name: instrumentation of ASGI has a span for each part of a body, and one that waits until its
+/// client leaves.
+pub const PLUMBING_NAMES: [&str; 2] = [" http send", " http receive"];
 
 /// The attributes by which traces are found: each value of a trace is in the index of the store.
 pub const SEARCHABLE: [&str; 8] =

@@ -4,6 +4,7 @@
 //! and every size has a limit in [`limits`].
 
 pub mod convention;
+mod found;
 pub mod limits;
 pub mod list;
 pub mod model;

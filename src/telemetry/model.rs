@@ -278,6 +278,14 @@ impl Span {
         self.value(key).map(Value::text).filter(|text| !text.is_empty())
     }
 
+    /// True if it says how a library works and not what an agent does. One with an error is worth a look.
+    pub fn is_plumbing(&self) -> bool {
+        let name = self.name.raw();
+        !self.status.is_error()
+            && (convention::PLUMBING.contains(&self.scope.raw())
+                || convention::PLUMBING_NAMES.iter().any(|end| name.ends_with(end)))
+    }
+
     /// What it does, as far as the conventions tell.
     pub fn activity(&self) -> Activity {
         let operation = self.text(convention::OPERATION);

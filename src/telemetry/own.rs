@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::convention;
-use super::model::{Attribute, Resource, Span, SpanEvent, SpanKind, SpanStatus, UnixNanos};
+use super::model::{Attribute, Resource, Span, SpanEvent, SpanKind, SpanStatus, UnixNanos, Value};
 use crate::domain::fact::{AttemptFact, Fact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, JobId};
 use crate::domain::job::task::{CancelMark, TaskState, Verdict};
@@ -19,6 +19,8 @@ use crate::domain::trace::{SpanId, TraceId};
 pub const SERVICE: &str = "quarterdeck";
 /// The scope of our own spans.
 pub const SCOPE: &str = "quarterdeck.jobs";
+/// The name of a span in which no stream told what an agent does.
+pub const NO_STREAM: &str = "no stream";
 /// The agent of a span in which a person was waited for.
 pub const PERSON: &str = "you";
 
@@ -172,7 +174,10 @@ impl<'a> Builder<'a> {
             span.name = format!("attempt {}", self.attempts.len() + 1).into();
             span.kind = SpanKind::Client;
             span.start = at.into();
-            span.attributes.push(Attribute::int(convention::ATTEMPT, self.attempts.len() as i64 + 1));
+            span.attributes.push(Attribute::int(
+                convention::ATTEMPT,
+                i64::try_from(self.attempts.len() + 1).unwrap_or(i64::MAX),
+            ));
             span.attributes.push(Attribute::text(convention::AGENT_NAME, name.unwrap_or_default()));
             if let Some(message) = message_id {
                 span.attributes.push(Attribute::text(convention::A2A_METHOD, "SendMessage"));
@@ -218,7 +223,7 @@ impl<'a> Builder<'a> {
             AttemptFact::GapOpened { since, .. } => {
                 if self.attempts[place].gap.is_none() {
                     let parent = self.attempts[place].span.id;
-                    let gap = self.begin(*since, seq, "no stream".to_owned(), parent);
+                    let gap = self.begin(*since, seq, NO_STREAM.to_owned(), parent);
                     self.attempts[place].gap = Some(gap);
                 }
             }
@@ -230,7 +235,7 @@ impl<'a> Builder<'a> {
             }
             AttemptFact::VerdictChanged { verdict, .. } => {
                 if let Some(verdict) = verdict {
-                    self.attempts[place].event(at, verdict.as_str().to_owned());
+                    self.attempts[place].note(at, verdict.as_str().to_owned());
                     if *verdict == Verdict::Lost {
                         self.attempts[place].span.status =
                             SpanStatus::Error("the agent lost the task".into());
@@ -240,10 +245,10 @@ impl<'a> Builder<'a> {
             }
             AttemptFact::CancelMoved { mark, .. } => self.cancel(place, at, seq, *mark),
             AttemptFact::AnswerMoved { phase, .. } => {
-                self.attempts[place].event(at, format!("answer {}", phase.as_str()));
+                self.attempts[place].note(at, format!("answer {}", phase.as_str()));
             }
             AttemptFact::Settled => self.end_attempt(place, at),
-            AttemptFact::Overdue { cause } => self.attempts[place].event(at, cause.to_string()),
+            AttemptFact::Overdue { cause } => self.attempts[place].note(at, cause.to_string()),
             AttemptFact::Planned { .. }
             | AttemptFact::ClaimSeen { .. }
             | AttemptFact::CancelWithdrawn { .. }
@@ -281,7 +286,7 @@ impl<'a> Builder<'a> {
     }
 
     fn cancel(&mut self, place: usize, at: At, seq: u64, mark: CancelMark) {
-        self.attempts[place].event(at, format!("cancel {}", mark.as_str()));
+        self.attempts[place].note(at, format!("cancel {}", mark.as_str()));
         match mark {
             CancelMark::Asked => {
                 if self.attempts[place].cancel.is_none() {
@@ -361,6 +366,14 @@ impl OpenAttempt {
             self.span.dropped += 1;
         }
         self.span.events.push(SpanEvent { at: at.into(), name: name.into(), attributes: Vec::new() });
+    }
+
+    /// Something that we did or decided: the agent may be silent all the same.
+    fn note(&mut self, at: At, name: String) {
+        self.event(at, name);
+        if let Some(event) = self.span.events.last_mut() {
+            event.attributes.push(Attribute { key: convention::UNTOLD.into(), value: Value::Bool(true) });
+        }
     }
 
     /// Chunks of one artifact are one event at its begin, and one at its end.

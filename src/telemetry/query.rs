@@ -154,6 +154,8 @@ pub struct TelemetryStatus {
     pub logs: u64,
     /// Spans and records that were refused because a limit of memory or disk was reached.
     pub refused: u64,
+    /// Spans of our own polls, probes and listings, which are not kept.
+    pub polls: u64,
     /// Spans and records without valid ids, and requests that could not be read.
     pub invalid: u64,
     /// Spans, attributes and events that were dropped for a limit.

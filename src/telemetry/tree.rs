@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::convention;
-use super::model::{Span, UnixNanos};
-use super::own::SERVICE;
+use super::found;
+use super::model::{Span, UnixNanos, value_of};
+use super::own::{NO_STREAM, SERVICE};
 use super::query::TraceSpans;
 use crate::domain::text::Untrusted;
 use crate::domain::trace::SpanId;
@@ -56,6 +57,8 @@ pub struct Line {
     pub critical: Vec<(UnixNanos, UnixNanos)>,
     /// True if its parent was not received.
     pub orphan: bool,
+    /// True if it says how a library works and not what an agent does: shown on request.
+    pub plumbing: bool,
 }
 
 /// What a line shows.
@@ -88,6 +91,9 @@ const SILENCE: u64 = 1_000_000_000;
 const SILENCE_PERCENT: u64 = 3;
 /// A child may begin this much before its parent without its clock being wrong.
 const SKEW: i64 = 1_000_000;
+/// What an agent does for an attempt may begin this much after its end, as after a restart, or as a later message or cancel
+/// of the same attempt; more than this is another clock.
+const AFTERWARDS: i64 = 900 * 1_000_000_000;
 
 /// Builds the tree. `now` ends what goes on.
 ///
@@ -95,12 +101,13 @@ const SKEW: i64 = 1_000_000;
 /// a circle of parents is opened at its first span.
 pub fn build(of: TraceSpans, now: UnixNanos) -> Trace {
     let TraceSpans { spans, own, logs, dropped } = of;
-    let spans = unique(own, spans);
+    let spans = unique(found::place(own, &spans), spans);
     let mut nodes = Nodes::new(&spans, now);
     nodes.move_clocks(&spans);
+    nodes.look_through_plumbing();
     let start = nodes.times.iter().map(|(start, _)| *start).min().unwrap_or_default();
     let end = nodes.times.iter().map(|(_, end)| *end).max().unwrap_or_default();
-    let critical = nodes.critical();
+    let critical = nodes.critical(&spans);
     let silence = SILENCE.max(end.0.saturating_sub(start.0) / 100 * SILENCE_PERCENT);
     let mut trace = Trace {
         start,
@@ -150,6 +157,11 @@ fn unique(own: Vec<Span>, received: Vec<Span>) -> Vec<Span> {
 /// The relations of spans, by place.
 struct Nodes {
     children: Vec<Vec<usize>>,
+    /// The same without plumbing, whose children count as those of what is above it.
+    working: Vec<Vec<usize>>,
+    /// When each ends with everything below it.
+    reach: Vec<UnixNanos>,
+    plumbing: Vec<bool>,
     roots: Vec<usize>,
     orphans: BTreeSet<usize>,
     /// Begin and end on our clock.
@@ -158,6 +170,8 @@ struct Nodes {
     agents: Vec<Untrusted>,
     /// Attempts of ours: what is known of their agents is what these said.
     attempts: Vec<bool>,
+    /// Spans of ours in which nothing was told.
+    untold: Vec<bool>,
 }
 
 impl Nodes {
@@ -179,15 +193,20 @@ impl Nodes {
         let times = spans.iter().map(|span| (span.start, span.end.unwrap_or(now).max(span.start))).collect();
         let mut nodes = Self {
             children,
+            working: Vec::new(),
+            reach: Vec::new(),
+            plumbing: spans.iter().map(Span::is_plumbing).collect(),
             roots,
             orphans,
             times,
             moved: vec![0; spans.len()],
             agents: Vec::new(),
-            attempts: spans.iter().map(|span| is_attempt(span)).collect(),
+            attempts: spans.iter().map(is_attempt).collect(),
+            untold: spans.iter().map(|span| is_own(span) && span.name.raw() == NO_STREAM).collect(),
         };
         nodes.open_circles(spans);
         nodes.agents = nodes.agents_of(spans);
+        nodes.adopt();
         nodes
     }
 
@@ -210,6 +229,42 @@ impl Nodes {
             self.roots.push(first);
             stack.push(first);
         }
+    }
+
+    /// Puts what an agent did below its attempt while what it belongs to has not been received: spans are sent when they end,
+    /// those within others before them.
+    fn adopt(&mut self) {
+        let mut attempts: BTreeMap<&Untrusted, Vec<usize>> = BTreeMap::new();
+        for place in (0..self.attempts.len()).filter(|place| self.attempts[*place]) {
+            attempts.entry(&self.agents[place]).or_default().push(place);
+        }
+        let attempt_of = |orphan: usize| {
+            let of_agent = attempts.get(&self.agents[orphan]).filter(|_| !self.attempts[orphan])?;
+            let begun = of_agent.iter().filter(|place| self.times[**place].0 <= self.times[orphan].0);
+            // One attempt is the only possible place, whatever its agent's clock says.
+            let only = of_agent.first().filter(|_| of_agent.len() == 1);
+            only.or_else(|| begun.max_by_key(|place| self.times[**place].0)).copied()
+        };
+        let adopted: Vec<(usize, usize)> =
+            self.orphans.iter().filter_map(|orphan| Some((*orphan, attempt_of(*orphan)?))).collect();
+        for (orphan, attempt) in adopted {
+            // An attempt below what it would adopt is in a circle with it.
+            if !self.is_below(attempt, orphan) {
+                self.roots.retain(|root| *root != orphan);
+                self.children[attempt].push(orphan);
+            }
+        }
+    }
+
+    fn is_below(&self, place: usize, above: usize) -> bool {
+        let mut stack = vec![above];
+        while let Some(at) = stack.pop() {
+            if at == place {
+                return true;
+            }
+            stack.extend(&self.children[at]);
+        }
+        false
     }
 
     /// Places, parents before their children.
@@ -249,17 +304,22 @@ impl Nodes {
     /// Moves the spans of a service whose clock differs so that they lie within what called it. A clock is known to differ
     /// only if a span lies outside of its parent.
     fn move_clocks(&mut self, spans: &[Span]) {
+        let groups = self.groups(spans);
         for (place, parent) in self.order() {
             let Some(parent) = parent else { continue };
             let same = spans[place].resource.service() == spans[parent].resource.service();
             // Another service has another clock.
             let mut by = if same { self.moved[parent] } else { 0 };
             let own = self.times[place];
-            let (begin, end) = (own.0.moved(by), own.1.moved(by));
+            // What belongs to the same missing span is moved as one.
+            let group = spans[place].parent.filter(|_| self.orphans.contains(&place));
+            let (begin, end) = *group.and_then(|parent| groups.get(&parent)).unwrap_or(&own);
+            let (begin, end) = (begin.moved(by), end.moved(by));
             let outer = self.times[parent];
             let difference = |a: UnixNanos, b: UnixNanos| a.0.cast_signed().saturating_sub(b.0.cast_signed());
             let early = difference(outer.0, begin) > SKEW;
-            let late = begin > outer.1;
+            let afterwards = if self.attempts[parent] { AFTERWARDS } else { 0 };
+            let late = difference(begin, outer.1) > afterwards;
             if !same && !is_own(&spans[place]) && (early || late) {
                 let spare = outer.1.since(outer.0).saturating_sub(end.since(begin));
                 let delay = i64::try_from(spare.as_nanos() / 2).unwrap_or(0);
@@ -270,9 +330,52 @@ impl Nodes {
         }
     }
 
+    /// From the last to the first, so that what is below a node is known before it.
+    fn look_through_plumbing(&mut self) {
+        self.working = vec![Vec::new(); self.times.len()];
+        self.reach = self.times.iter().map(|(_, end)| *end).collect();
+        for (place, parent) in self.order().into_iter().rev() {
+            for child in &self.children[place] {
+                self.reach[place] = self.reach[place].max(self.reach[*child]);
+                if self.plumbing[*child] {
+                    let below = self.working[*child].clone();
+                    self.working[place].extend(below);
+                } else {
+                    self.working[place].push(*child);
+                }
+            }
+            // What only waits reaches no further than what it waits for.
+            if self.plumbing[place] && parent.is_some() {
+                let reached = self.working[place].iter().map(|child| self.reach[*child]).max();
+                self.reach[place] = reached.unwrap_or(self.times[place].0);
+            }
+        }
+    }
+
+    /// The times of what belongs to each span that was not received.
+    fn groups(&self, spans: &[Span]) -> BTreeMap<SpanId, (UnixNanos, UnixNanos)> {
+        let mut groups: BTreeMap<SpanId, (UnixNanos, UnixNanos)> = BTreeMap::new();
+        for orphan in &self.orphans {
+            let (Some(parent), (start, end)) = (spans[*orphan].parent, self.times[*orphan]) else { continue };
+            let group = groups.entry(parent).or_insert((start, end));
+            *group = (group.0.min(start), group.1.max(end));
+        }
+        groups
+    }
+
+    /// True if a span ended without waiting for what it began in its own service, or for a task that its agent delegated:
+    /// both last on after its end. What another service goes on with after its answer is a call all the same.
+    fn leaves_behind(&self, spans: &[Span], place: usize, child: usize) -> bool {
+        let is_call =
+            !is_own(&spans[child]) && spans[child].resource.service() != spans[place].resource.service();
+        let (start, end) = self.times[child];
+        // A clock that is a little ahead makes no difference.
+        !is_call && end.since(self.times[place].1) > end.since(start) / 4
+    }
+
     /// The parts of each span that the whole waited for: from the end of the longest root backwards, at each point the span
     /// that ended last.
-    fn critical(&self) -> Vec<Vec<(UnixNanos, UnixNanos)>> {
+    fn critical(&self, spans: &[Span]) -> Vec<Vec<(UnixNanos, UnixNanos)>> {
         let mut parts = vec![Vec::new(); self.times.len()];
         let longest = self.roots.iter().max_by_key(|root| {
             let (start, end) = self.times[**root];
@@ -282,10 +385,10 @@ impl Nodes {
         let mut stack: Vec<(usize, UnixNanos, UnixNanos)> =
             longest.map(|root| (*root, self.times[*root].0, self.times[*root].1)).into_iter().collect();
         while let Some((place, since, until)) = stack.pop() {
-            let (start, end) = self.times[place];
-            let start = start.max(since);
-            let mut at = end.min(until);
-            let mut children = self.children[place].clone();
+            let start = self.times[place].0.max(since);
+            let mut at = self.times[place].1.min(until);
+            let mut children = self.working[place].clone();
+            children.retain(|child| !self.untold[*child] && !self.leaves_behind(spans, place, *child));
             children.sort_by_key(|child| std::cmp::Reverse((self.times[*child].1, *child)));
             for child in children {
                 let (from, to) = self.times[child];
@@ -304,6 +407,12 @@ impl Nodes {
             }
             parts[place].reverse();
         }
+        for place in 0..parts.len() {
+            for child in self.children[place].iter().filter(|child| self.untold[**child]) {
+                let waited = parts[place].iter().filter_map(|part| overlap(*part, self.times[*child]));
+                parts[*child] = waited.collect();
+            }
+        }
         parts
     }
 
@@ -313,8 +422,10 @@ impl Nodes {
         for (place, span) in spans.iter().enumerate().filter(|(place, _)| self.attempts[*place]) {
             let (start, end) = self.times[place];
             let mut heard: Vec<(UnixNanos, UnixNanos)> = vec![(start, start), (end, end)];
-            heard.extend(span.events.iter().map(|event| (event.at, event.at)));
-            heard.extend(self.children[place].iter().map(|child| self.times[*child]));
+            let told =
+                span.events.iter().filter(|event| value_of(&event.attributes, convention::UNTOLD).is_none());
+            heard.extend(told.map(|event| (event.at, event.at)));
+            heard.extend(self.working[place].iter().map(|child| (self.times[*child].0, self.reach[*child])));
             heard.sort_unstable();
             let (mut found, mut known) = (Vec::new(), start);
             for (from, to) in heard {
@@ -372,6 +483,7 @@ impl Nodes {
                         moved: self.moved[place],
                         critical: critical[place].clone(),
                         orphan: self.orphans.contains(&place),
+                        plumbing: self.plumbing[place],
                     };
                     (depth, line)
                 }
@@ -387,6 +499,7 @@ impl Nodes {
                         moved: 0,
                         critical: waited.collect(),
                         orphan: false,
+                        plumbing: false,
                     };
                     (depth, line)
                 }
@@ -412,7 +525,7 @@ fn is_own(span: &Span) -> bool {
 }
 
 /// An attempt of ours.
-fn is_attempt(span: &Span) -> bool {
+pub(super) fn is_attempt(span: &Span) -> bool {
     is_own(span) && span.value(convention::ATTEMPT).is_some()
 }
 
@@ -422,8 +535,10 @@ fn shares(
     gaps: &BTreeMap<usize, Vec<(UnixNanos, UnixNanos)>>,
 ) -> Vec<Share> {
     let mut times: BTreeMap<Option<Untrusted>, Duration> = BTreeMap::new();
-    for (place, parts) in critical.iter().enumerate() {
-        let silent = gaps.get(&place).map(Vec::as_slice).unwrap_or_default();
+    for (place, parts) in critical.iter().enumerate().filter(|(place, _)| !nodes.untold[*place]) {
+        let untold = nodes.children[place].iter().filter(|child| nodes.untold[**child]);
+        let untold = untold.map(|child| nodes.times[*child]);
+        let silent: Vec<_> = gaps.get(&place).into_iter().flatten().copied().chain(untold).collect();
         for part in parts {
             let silence: Duration = silent
                 .iter()

@@ -62,8 +62,11 @@ fn draw(trace: &Trace) -> String {
             .iter()
             .map(|(from, until)| format!("{}-{}", seconds(*from), seconds(*until)))
             .collect();
-        let moved =
-            if line.moved == 0 { String::new() } else { format!(" moved {}s", line.moved / SECOND as i64) };
+        let moved = if line.moved == 0 {
+            String::new()
+        } else {
+            format!(" moved {}s", line.moved / SECOND.cast_signed())
+        };
         let orphan = if line.orphan { " orphan" } else { "" };
         format!(
             "{}{name} {} {}-{} [{}]{moved}{orphan}",
@@ -159,6 +162,35 @@ fn a_clock_that_differs_is_moved_into_what_called() {
 }
 
 #[test]
+fn plumbing_is_looked_through() {
+    let mut plumbing = [span(2, 1, "a", 0.0, 10.0), span(3, 1, "a", 0.0, 9.0)];
+    for span in &mut plumbing {
+        span.scope = "a2a-python-sdk".into();
+    }
+    let [receive, dispatch] = plumbing;
+    // What waits for the next event lasts as long as the request, and nobody waits for it.
+    let spans = vec![
+        span(1, 0, "a", 0.0, 10.0),
+        receive,
+        dispatch,
+        span(4, 3, "b", 1.0, 9.0),
+        span(5, 4, "c", 2.0, 8.0),
+    ];
+    check(
+        Vec::new(),
+        spans,
+        &[
+            "s1 a 0-10 [0-1 9-10]",
+            "  s2 a 0-10 []",
+            "  s3 a 0-9 []",
+            "    s4 b 1-9 [1-2 8-9]",
+            "      s5 c 2-8 [2-8]",
+            "c 6s, a 2s, b 2s",
+        ],
+    );
+}
+
+#[test]
 fn an_attempt_has_its_agents_name_and_its_silences() {
     let own = vec![span(1, 0, SERVICE, 0.0, 60.0), attempt(2, 1, "cashier", (1.0, 60.0), &[2.0, 58.0])];
     check(
@@ -184,6 +216,154 @@ fn an_attempt_has_its_agents_name_and_its_silences() {
             "      s4 ledger 10-20 [10-20]",
             "    nobody  58-60 [58-60]",
             "cashier 47s, ledger 10s, nobody 2s, quarterdeck 1s",
+        ],
+    );
+}
+
+#[test]
+fn what_ends_later_than_its_caller_was_not_waited_for() {
+    let spans = vec![
+        span(1, 0, "a", 0.0, 10.0),
+        span(2, 1, "a", 1.0, 1.5),
+        span(3, 2, "b", 1.25, 8.0),
+        span(4, 1, "a", 8.0, 20.0),
+    ];
+    check(
+        Vec::new(),
+        spans,
+        &[
+            "s1 a 0-10 [0-1 1.5-10]",
+            "  s2 a 1-1.5 [1-1.25]",
+            "    s3 b 1.25-8 [1.25-1.5]",
+            "  s4 a 8-20 []",
+            "a 9.75s, b 250ms",
+        ],
+    );
+}
+
+#[test]
+fn a_task_that_was_delegated_is_shown_once() {
+    let task = |mut span: Span, kind: SpanKind, task: &str| {
+        span.kind = kind;
+        span.attributes.push(Attribute::text(convention::A2A_TASK, task));
+        span
+    };
+    let own = vec![
+        span(1, 0, SERVICE, 0.0, 20.0),
+        attempt(2, 1, "guide", (0.0, 20.0), &[]),
+        span(3, 2, SERVICE, 3.0, 9.0),
+        task(attempt(4, 3, "hotel", (3.0, 9.0), &[]), SpanKind::Client, "t-hotel"),
+        span(5, 4, SERVICE, 5.0, 6.0),
+        span(6, 2, SERVICE, 3.0, 9.0),
+        task(
+            attempt(7, 6, "taxi", (3.0, 9.0), &[3.5, 4.25, 5.0, 5.75, 6.5, 7.25, 8.0, 8.75]),
+            SpanKind::Client,
+            "t-taxi",
+        ),
+    ];
+    let received = vec![
+        span(8, 2, "guide", 0.0, 20.0),
+        task(span(9, 8, "guide", 1.0, 8.0), SpanKind::Client, "t-hotel"),
+        task(span(10, 9, "hotel", 2.0, 8.0), SpanKind::Server, "t-hotel"),
+        task(span(11, 8, "guide", 2.0, 3.0), SpanKind::Client, "t-taxi"),
+    ];
+    check(
+        own,
+        received,
+        &[
+            "s1 quarterdeck 0-20 []",
+            "  s2 guide 0-20 []",
+            "    s8 guide 0-20 [0-1 8-20]",
+            "      s9 guide 1-8 [1-2]",
+            "        s10 hotel 2-8 [2-5 6-8]",
+            "          s5 quarterdeck 5-6 [5-6]",
+            "      s11 guide 2-3 []",
+            "        s6 quarterdeck 3-9 []",
+            "          s7 taxi 3-9 []",
+            "guide 14s, hotel 5s, quarterdeck 1s",
+        ],
+    );
+}
+
+/// Spans are sent when they end: until then, and forever if their process dies, those within them come without them.
+#[test]
+fn what_came_without_its_parent_is_below_its_agents_attempt() {
+    let own = vec![span(1, 0, SERVICE, 0.0, 20.0), attempt(2, 1, "hotel", (0.0, 20.0), &[])];
+    let ahead = vec![span(4, 9, "hotel", 3602.0, 3604.0), span(5, 9, "hotel", 3604.0, 3608.0)];
+    check(
+        own.clone(),
+        ahead,
+        &[
+            "s1 quarterdeck 0-20 []",
+            "  s2 hotel 0-20 [0-7 13-20]",
+            "    nobody  0-7 [0-7]",
+            "    s4 hotel 7-9 [7-9] moved -3595s orphan",
+            "    s5 hotel 9-13 [9-13] moved -3595s orphan",
+            "    nobody  13-20 [13-20]",
+            "nobody 14s, hotel 6s",
+        ],
+    );
+    // Nobody knows where the spans of others belong.
+    let others = vec![span(4, 9, "taxi", 2.0, 4.0)];
+    check(
+        own,
+        others,
+        &[
+            "s1 quarterdeck 0-20 []",
+            "  s2 hotel 0-20 [0-20]",
+            "    nobody  0-20 [0-20]",
+            "s4 taxi 2-4 [] orphan",
+            "nobody 20s",
+        ],
+    );
+}
+
+/// An agent that comes back goes on after we gave its attempt up, and is asked to cancel what it had: that is no other clock.
+#[test]
+fn what_an_agent_does_after_an_attempt_is_not_moved() {
+    let own = vec![span(1, 0, SERVICE, 0.0, 20.0), attempt(2, 1, "hotel", (0.0, 5.0), &[1.0, 2.0, 3.0, 4.0])];
+    let late = vec![span(4, 2, "hotel", 30.0, 40.0)];
+    check(
+        own,
+        late,
+        &[
+            "s1 quarterdeck 0-20 [5-20]",
+            "  s2 hotel 0-5 [0-5]",
+            "    s4 hotel 30-40 []",
+            "quarterdeck 15s, hotel 5s",
+        ],
+    );
+}
+
+/// While no stream tells what an agent does, nobody says; what the agent itself says counts. Our own verdict ends no silence.
+#[test]
+fn nobody_says_while_there_is_no_stream() {
+    let mut no_stream = span(3, 2, SERVICE, 4.0, 8.0);
+    no_stream.name = NO_STREAM.into();
+    let mut of = attempt(2, 1, "taxi", (0.0, 20.0), &[0.5, 12.0]);
+    of.events[1].attributes.push(Attribute::text(convention::UNTOLD, "silent"));
+    let own = vec![span(1, 0, SERVICE, 0.0, 20.0), of, no_stream];
+    check(
+        own.clone(),
+        Vec::new(),
+        &[
+            "s1 quarterdeck 0-20 []",
+            "  s2 taxi 0-20 [0-20]",
+            "    nobody  0.5-4 [0.5-4]",
+            "    no stream quarterdeck 4-8 [4-8]",
+            "    nobody  8-20 [8-20]",
+            "nobody 19.5s, taxi 500ms",
+        ],
+    );
+    check(
+        own,
+        vec![span(4, 2, "taxi", 0.5, 20.0)],
+        &[
+            "s1 quarterdeck 0-20 []",
+            "  s2 taxi 0-20 [0-0.5]",
+            "    s4 taxi 0.5-20 [0.5-20]",
+            "    no stream quarterdeck 4-8 []",
+            "taxi 20s",
         ],
     );
 }

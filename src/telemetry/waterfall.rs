@@ -99,7 +99,7 @@ mod tests {
     #[track_caller]
     fn check(from: f64, until: f64, critical: &[(f64, f64)], expected: &str) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a test")]
-        let at = |seconds: f64| UnixNanos((seconds * SECOND as f64) as u64);
+        let at = |seconds: f64| UnixNanos((seconds * 1e9) as u64);
         let line = Line {
             what: What::Gap,
             depth: 0,
@@ -110,6 +110,7 @@ mod tests {
             moved: 0,
             critical: critical.iter().map(|(from, until)| (at(*from), at(*until))).collect(),
             orphan: false,
+            plumbing: false,
         };
         let line = Line { what: What::Span(0), ..line };
         let cells = bar(&Trace::default(), &line, 10, at(0.0), at(10.0));

@@ -22,7 +22,7 @@ use crate::support::{LONG, agent_of, engine, engine_with, part, polled, rules, u
 type Decisions = Vec<(String, String, String)>;
 
 /// Stories are played one after the other: each is much for a busy machine.
-static STAGE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+pub(crate) static STAGE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// How many times faster than life stories are played.
 const SPEED: f64 = 6.0;

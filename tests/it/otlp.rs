@@ -1,5 +1,6 @@
 //! Telemetry from exporters: over HTTP and gRPC, into traces and logs.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use http_body_util::{BodyExt, Full};
@@ -8,19 +9,22 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message as _;
+use quarterdeck::demo::{Behaviour, Condition, Fleet, Scenario};
+use quarterdeck::domain::job::task::TaskState;
 use quarterdeck::domain::text::Untrusted;
 use quarterdeck::domain::trace::TraceId;
-use quarterdeck::engine::Engine;
+use quarterdeck::engine::{Engine, Options};
 use quarterdeck::serve::http::{Server, bind};
 use quarterdeck::serve::otlp;
-use quarterdeck::telemetry::model::UnixNanos;
+use quarterdeck::telemetry::convention;
+use quarterdeck::telemetry::model::{Activity, Severity, Span, SpanKind, SpanStatus, UnixNanos, Value};
 use quarterdeck::telemetry::otlp::json;
 use quarterdeck::telemetry::query::{
     LogFilter, LogRow, TelemetryAnswer, TelemetryQuery, TelemetryStatus, TraceFilter, TraceRow,
 };
-use quarterdeck::telemetry::tree::build;
+use quarterdeck::telemetry::tree::{Line, What, build};
 
-use crate::support::{options, polled, rules};
+use crate::support::{attempt_of, known, options, part, polled, rules, send, until};
 
 const TRACE: &str = "0102030405060708090a0b0c0d0e0f10";
 
@@ -42,10 +46,14 @@ struct Desk {
 impl Desk {
     fn open(token: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let engine = Engine::start(options(Vec::new(), Some(dir.path()), rules())).unwrap();
+        Self::on(options(Vec::new(), Some(dir.path()), rules()), dir, token)
+    }
+
+    fn on(options: Options, dir: tempfile::TempDir, token: Option<&str>) -> Self {
+        let engine = Engine::start(options).unwrap();
         let token = token.map(quarterdeck::config::secret::Secret::new);
         let bound = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let server = otlp::serve(bound, engine.telemetry(), token.as_ref()).unwrap();
+        let server = otlp::serve(bound, engine.telemetry(), &engine.handle(), token.as_ref()).unwrap();
         Self { engine, server, dir }
     }
 
@@ -265,3 +273,180 @@ async fn secrets_are_masked_before_anything_is_stored() {
     let file = std::fs::read(desk.dir.path().join("telemetry.db")).unwrap();
     assert!(!file.windows(25).any(|window| window == b"s3cret-bearer-of-an-agent"));
 }
+
+/// The samples of a page that begin with a name.
+async fn samples(desk: &Desk, begins: &str) -> Vec<String> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page = client.get(desk.url("/metrics")).send().await.unwrap();
+    assert_eq!(page.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let page = page.text().await.unwrap();
+    page.lines().filter(|line| line.starts_with(begins)).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_fleets_metrics_are_served_for_prometheus() {
+    let fleet =
+        crate::support::fleet(vec![part("steady", Behaviour::Steady), part("failing", Behaviour::Failing)]);
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::on(options(fleet.specs(), Some(dir.path()), rules()), dir, None);
+    let handle = desk.engine.handle();
+    known(&handle, "steady").await;
+    known(&handle, "failing").await;
+    let ended = async |agent: &str| {
+        let (_, attempt) = send(&handle, agent, "hello").await;
+        until(&handle, "the end", |snapshot| {
+            let attempt = attempt_of(snapshot, attempt).filter(|attempt| !attempt.is_live())?;
+            Some(attempt.task.as_ref()?.state == TaskState::Failed)
+        })
+        .await
+    };
+    assert!(!ended("steady").await);
+    // It fails every second task by chance.
+    while !ended("failing").await {}
+    for expected in [
+        "quarterdeck_agents{health=\"up\"} 2",
+        "tasks_completed_total{agent=\"steady\",skill=\"\"} 1",
+        "tasks_failed_total{agent=\"failing\",skill=\"\"} 1",
+        "tasks_failed_total{agent=\"steady\",skill=\"\"} 0",
+        "task_duration_seconds_bucket{agent=\"steady\",skill=\"\",le=\"+Inf\"} 1",
+        "task_duration_seconds_count{agent=\"steady\",skill=\"\"} 1",
+        "quarterdeck_queue_depth 0",
+        "quarterdeck_telemetry_received_total{signal=\"traces\"} 0",
+    ] {
+        let name = expected.split([' ']).next().unwrap();
+        polled(async || {
+            let found = samples(&desk, name).await;
+            if found == [expected] { Ok(()) } else { Err(format!("{expected}: {found:?}")) }
+        })
+        .await;
+    }
+}
+
+/// One journey across five agents: instrumented, by another clock, not at all, and with a broken exporter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_of_the_demo_send_one_trace_of_a_journey() {
+    let _alone = crate::demo::STAGE.lock().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("journey.toml");
+    std::fs::write(&file, JOURNEY).unwrap();
+    let scenario = Scenario::load(&file.display().to_string()).unwrap();
+    let fleet = Fleet::start(&scenario, 7, 5.0, 0).unwrap();
+    let breaks = Condition { fails: Some("fare".into()), error: NO_RULE.into(), ..Condition::default() };
+    fleet.change("fares", breaks);
+    let desk = Desk::on(options(fleet.specs(), Some(dir.path()), rules()), dir, None);
+    fleet.export_to(desk.server.address());
+    let handle = desk.engine.handle();
+    let (job, _) = send(&handle, "concierge", "Ana, Zurich to Lisbon").await;
+    let services = ["concierge", "fares", "flights", "hotel"];
+    let trace = polled(async || {
+        let TelemetryAnswer::Trace(spans) = desk.ask(TelemetryQuery::TraceOfJob(job)).await else {
+            panic!("no trace");
+        };
+        let trace = build(*spans, UnixNanos::from(handle.snapshot().at));
+        let served = |service: &str| {
+            let mut of = trace.spans.iter().filter(|span| span.resource.service().raw() == service);
+            of.any(|span| span.kind == SpanKind::Server && span.parent.is_some())
+        };
+        let missing: Vec<_> = services.iter().filter(|service| !served(service)).collect();
+        if missing.is_empty() { Ok(trace) } else { Err(format!("{missing:?} sent no span of their own")) }
+    })
+    .await;
+    let span = |service: &str, kind: SpanKind, name: &str| {
+        let is = |span: &&Span| {
+            span.resource.service().raw() == service && span.kind == kind && span.name.raw().starts_with(name)
+        };
+        trace.spans.iter().find(is).unwrap_or_else(|| panic!("no {name} of {service}: {:#?}", trace.spans))
+    };
+    let line = |of: &Span| {
+        let is = |line: &&Line| matches!(line.what, What::Span(place) if trace.spans[place].id == of.id);
+        trace.lines.iter().find(is).unwrap()
+    };
+    // The attempt called the concierge, and the concierge the others.
+    let concierge = span("concierge", SpanKind::Server, "SendMessage");
+    let attempt = trace.spans.iter().find(|span| Some(span.id) == concierge.parent).unwrap();
+    assert_eq!(attempt.name.raw(), "attempt 1");
+    for callee in ["fares", "flights", "hotel"] {
+        let call = span("concierge", SpanKind::Client, &format!("invoke_agent {callee}"));
+        assert_eq!(call.parent, Some(concierge.id), "{callee}");
+        assert_eq!(span(callee, SpanKind::Server, "SendMessage").parent, Some(call.id), "{callee}");
+    }
+    let model = span("concierge", SpanKind::Client, "chat model-s");
+    assert_eq!(model.parent, Some(concierge.id));
+    assert!(model.value(convention::OUTPUT_TOKENS).and_then(Value::int) > Some(0));
+    let tool = span("flights", SpanKind::Client, "tools/call seats.search");
+    assert_eq!((tool.activity(), tool.parent.is_some()), (Activity::McpTool, true));
+    // A clock that is an hour ahead is found out, and what was sent by it is moved to where it belongs.
+    for of in [tool, span("flights", SpanKind::Server, "SendMessage")] {
+        let (moved, start) = (line(of).moved / 1_000_000_000, line(of).start);
+        assert!((-3602..=-3590).contains(&moved), "{moved}");
+        assert!(trace.start <= start && start <= trace.end);
+    }
+    let fares = span("fares", SpanKind::Server, "SendMessage");
+    assert_eq!(fares.status, SpanStatus::Error(NO_RULE.into()));
+    assert_eq!(fares.text(convention::ERROR_TYPE), Some("failed".into()));
+    // Nothing of whoever sends nothing, or nothing that can be read; the latter is counted.
+    let services: BTreeSet<_> = trace.spans.iter().map(|span| span.resource.service()).collect();
+    assert!(!services.contains(&"taxi".into()) && !services.contains(&"vouchers".into()), "{services:?}");
+    polled(async || if desk.status().await.invalid > 0 { Ok(()) } else { Err("not counted".to_owned()) })
+        .await;
+    assert_eq!(fleet.not_exported(), 0);
+    // Records belong to the spans in which they were written, also by the other clock.
+    polled(async || {
+        let logs = desk.logs().await;
+        let of = |span: &Span, words: &str| {
+            let is =
+                |row: &&LogRow| row.record.span == Some(span.id) && row.record.body.text().raw() == words;
+            logs.iter().find(is).map(|row| row.record.severity)
+        };
+        let failed = span("fares", SpanKind::Client, "tools/call fares.search");
+        let found = (of(tool, "asking TAP"), of(failed, NO_RULE));
+        if found == (Some(Severity::Info), Some(Severity::Error)) {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
+    })
+    .await;
+    desk.engine.stop().await;
+}
+
+/// The error of an agent of the journey.
+const NO_RULE: &str = "no rule for fares of this winter";
+
+const JOURNEY: &str = r#"
+title = "a journey"
+[[agents]]
+name = "concierge"
+behaviour = "steady"
+takes = [4.0, 4.0]
+delegates = [
+    { to = "flights", text = "seats for: {text}", after = 0.2 },
+    { to = "hotel", text = "a room for: {text}", after = 0.2 },
+    { to = "fares", text = "the fare for: {text}", after = 0.3 },
+    { to = "taxi", text = "the last mile for: {text}", after = 0.3 },
+    { to = "vouchers", text = "a meal for: {text}", after = 0.3 },
+]
+[[agents]]
+name = "flights"
+behaviour = "steady"
+takes = [2.0, 2.0]
+says = ["asking TAP"]
+uses = ["seats.search"]
+telemetry = "clock-ahead"
+[[agents]]
+name = "hotel"
+behaviour = "steady"
+takes = [2.0, 2.0]
+[[agents]]
+name = "fares"
+behaviour = "steady"
+skills = ["fares"]
+[[agents]]
+name = "taxi"
+behaviour = "steady"
+telemetry = "none"
+[[agents]]
+name = "vouchers"
+behaviour = "steady"
+telemetry = "broken"
+"#;

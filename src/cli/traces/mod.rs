@@ -56,6 +56,9 @@ pub struct Traces {
     /// Maximum number of traces.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
+    /// Show the spans too that say how a library works and not what an agent does.
+    #[arg(long, requires = "trace")]
+    pub all: bool,
     /// Print the spans as OTLP in JSON, which other tools read.
     #[arg(long, requires = "trace")]
     pub otlp: bool,
@@ -93,7 +96,7 @@ pub(super) async fn run(global: &Global, args: Traces, out: &mut Printer) -> Res
     let (session, snapshot) = seen(&setup, out).await?;
     let source = read::Source { dir: &setup.dir, session: session.as_ref(), snapshot: &snapshot };
     let done = match &args.trace {
-        Some(reference) => read::one(&source, reference, args.otlp, out).await,
+        Some(reference) => read::one(&source, reference, &args, out).await,
         None => list::print(&source, &args, out).await,
     };
     if let Some(session) = session {

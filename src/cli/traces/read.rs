@@ -48,7 +48,7 @@ impl Source<'_> {
 pub(super) async fn one(
     source: &Source<'_>,
     reference: &str,
-    as_otlp: bool,
+    args: &Traces,
     out: &mut Printer,
 ) -> Result<(), Failure> {
     let query = resolve(source, reference)?;
@@ -59,7 +59,7 @@ pub(super) async fn one(
         return Err(Failure::usage(format!("nothing is known of a trace {reference}"))
             .hint("quarterdeck traces lists them; what is older than [telemetry] keep was removed"));
     }
-    print(*spans, source.now(), as_otlp, out);
+    print(*spans, source.now(), args, out);
     Ok(())
 }
 
@@ -128,13 +128,13 @@ pub(super) fn from_file(file: &Path, args: &Traces, out: &mut Printer) -> Result
     let end = spans.iter().filter_map(|span| span.end).max().unwrap_or_default();
     for trace in traces {
         let of = spans.iter().filter(|span| span.trace == trace).cloned().collect();
-        print(TraceSpans { spans: of, ..TraceSpans::default() }, end.at(), args.otlp, out);
+        print(TraceSpans { spans: of, ..TraceSpans::default() }, end.at(), args, out);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(spans: TraceSpans, now: At, as_otlp: bool, out: &mut Printer) {
-    if as_otlp {
+fn print(spans: TraceSpans, now: At, args: &Traces, out: &mut Printer) {
+    if args.otlp {
         let mut all = spans.own;
         all.extend(spans.spans);
         out.line(&to_json::spans(&all));
@@ -144,7 +144,7 @@ fn print(spans: TraceSpans, now: At, as_otlp: bool, out: &mut Printer) {
     if out.is_json() {
         out.document(&json!({ "trace": document(&trace) }));
     } else {
-        waterfall::print(&trace, out);
+        waterfall::print(&trace, args.all, out);
     }
 }
 
@@ -165,6 +165,7 @@ fn document(trace: &Trace) -> Value {
             "criticalMs": millis(line.critical.iter().map(|(from, until)| until.since(*from)).sum()),
             "error": span.status.is_error(),
             "parentMissing": line.orphan,
+            "plumbing": line.plumbing,
             "attributes": attributes(&span.attributes),
         }))
     });

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::output::Printer;
-use crate::domain::text::{Untrusted, fit};
+use crate::domain::text::{Untrusted, fit, fit_middle};
 use crate::domain::time::format_measured;
 use crate::telemetry::model::{Activity, Span};
 use crate::telemetry::tree::{Line, Trace, What};
@@ -19,16 +19,18 @@ const AGENT: usize = 16;
 /// The fewest cells of a bar.
 const BAR: usize = 20;
 
-pub(super) fn print(trace: &Trace, out: &mut Printer) {
+pub(super) fn print(trace: &Trace, all: bool, out: &mut Printer) {
     let width = width();
-    let names: Vec<String> = trace.lines.iter().map(|line| name(trace, line)).collect();
-    let agents: Vec<String> = trace.lines.iter().map(|line| line.agent.line().into_string()).collect();
+    let lines = shown(trace, all);
+    let names: Vec<String> = lines.iter().map(|(line, depth)| name(trace, line, *depth)).collect();
+    let agents: Vec<String> =
+        lines.iter().map(|(line, _)| line).map(|line| line.agent.line().into_string()).collect();
     let widest =
         |texts: &[String], most: usize| texts.iter().map(|text| text.width()).max().unwrap_or(0).min(most);
     let (name_width, agent_width) = (widest(&names, NAME), widest(&agents, AGENT));
     let cells = width.saturating_sub(name_width + agent_width + 14).max(BAR);
     out.plain(&head(trace));
-    for ((line, name), agent) in trace.lines.iter().zip(&names).zip(&agents) {
+    for (((line, _), name), agent) in lines.iter().zip(&names).zip(&agents) {
         let bar: String = bar(trace, line, cells, trace.start, trace.end).into_iter().map(glyph).collect();
         let took = format_measured(line.took());
         let row = format!(
@@ -51,8 +53,15 @@ pub(super) fn print(trace: &Trace, out: &mut Printer) {
         .collect();
     out.plain(&format!("where the time went: {}", shares.join(", ")));
     out.plain("= on the critical path  - beside it  . nobody said anything  ' too short to draw  x error  > goes on");
+    let left_out = trace.lines.len() - lines.len();
+    if left_out > 0 {
+        out.plain(&format!("{left_out} spans that say how a library works are left out; --all shows them"));
+    }
     if trace.lines.iter().any(|line| line.moved != 0) {
         out.plain("times marked ~ are of a clock that differs from ours, and were moved");
+    }
+    if trace.lines.iter().any(|line| line.orphan) {
+        out.plain("? belongs to a span that has not come: it goes on, or was lost");
     }
     if trace.dropped > 0 {
         out.warn(format!("{} spans, attributes or events of it were dropped for a limit", trace.dropped));
@@ -74,14 +83,32 @@ fn head(trace: &Trace) -> String {
     )
 }
 
-fn name(trace: &Trace, line: &Line) -> String {
-    let indent = "  ".repeat(line.depth.min(12));
+/// The lines that are shown, each with its depth among them.
+fn shown(trace: &Trace, all: bool) -> Vec<(&Line, usize)> {
+    // The depths of the ancestors that are left out.
+    let mut hidden: Vec<usize> = Vec::new();
+    let mut shown = Vec::new();
+    for line in &trace.lines {
+        hidden.retain(|depth| *depth < line.depth);
+        if line.plumbing && !all {
+            hidden.push(line.depth);
+        } else {
+            shown.push((line, line.depth - hidden.len()));
+        }
+    }
+    shown
+}
+
+fn name(trace: &Trace, line: &Line, depth: usize) -> String {
+    let indent = "  ".repeat(depth.min(12));
     let What::Span(span) = line.what else { return format!("{indent}. nothing told") };
     let Some(span) = trace.spans.get(span) else { return indent };
     let error = if span.status.is_error() { "x " } else { "" };
     let moved = if line.moved == 0 { "" } else { " ~" };
-    let orphan = if line.orphan { " (its parent was not received)" } else { "" };
-    fit(&format!("{indent}{error}{}{}{moved}{orphan}", span.name.line(), kind(span)), NAME)
+    let orphan = if line.orphan { " ?" } else { "" };
+    let room = NAME.saturating_sub(indent.len());
+    let name = format!("{error}{}{}{moved}{orphan}", span.name.line(), kind(span));
+    indent + &fit_middle(&name, room)
 }
 
 /// What a span does, where the conventions say so and its name does not.
@@ -118,4 +145,24 @@ fn width() -> usize {
         return WIDTH;
     }
     crossterm::terminal::size().map_or(WIDTH, |(columns, _)| usize::from(columns).max(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::model::UnixNanos;
+    use crate::telemetry::otlp::json;
+    use crate::telemetry::query::TraceSpans;
+    use crate::telemetry::tree::build;
+
+    /// While a span goes on, everything within it is without a parent: its mark leaves room for the names.
+    #[test]
+    fn what_came_without_its_parent_has_a_short_mark() {
+        let sent = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10",
+            "spanId":"00000000000000a1","parentSpanId":"00000000000000a2","name":"tools/call timetable.search",
+            "startTimeUnixNano":"1","endTimeUnixNano":"2"}]}]}]}"#;
+        let spans = json::spans(sent).unwrap();
+        let trace = build(TraceSpans { spans, ..TraceSpans::default() }, UnixNanos(2));
+        assert_eq!(name(&trace, &trace.lines[0], 0), "tools/call timetable.search ?");
+    }
 }

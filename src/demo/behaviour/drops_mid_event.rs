@@ -3,6 +3,7 @@
 use super::{BehaviourFuture, OnWire};
 use crate::demo::work::Work;
 use crate::domain::job::task::TaskState;
+use crate::telemetry::model::Severity;
 
 pub(super) struct DropsMidEvent;
 
@@ -28,6 +29,7 @@ async fn drop_streams(work: &mut Work) {
         }
     }
     work.agent.tasks.cut(&work.task);
+    work.log(Severity::Warn, "the connection of the stream broke in the middle of an event");
     if !work.wait(takes / 4.0).await {
         return;
     }

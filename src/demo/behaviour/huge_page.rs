@@ -17,7 +17,10 @@ const IN_PIECE: u64 = 200;
 pub(super) struct HugePage;
 
 impl OnWire for HugePage {
-    fn answer<'a>(&'a self, Asked { agent, id, request }: Asked<'a>) -> BehaviourFuture<'a, Option<Answer>> {
+    fn answer<'a>(
+        &'a self,
+        Asked { agent, id, request, .. }: Asked<'a>,
+    ) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async move {
             let Incoming::List(..) = request else { return None };
             let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tasks":["#);

@@ -31,6 +31,7 @@ use super::agent::Agent;
 use super::answer::Answer;
 use super::work::Work;
 use crate::domain::job::task::TaskState;
+use crate::domain::trace::TraceParent;
 use crate::protocol::{self, Incoming};
 
 /// Something that a behaviour does and that takes time.
@@ -43,6 +44,8 @@ pub(super) struct Asked<'a> {
     /// The request's id, as JSON.
     pub id: &'a str,
     pub request: &'a Incoming,
+    /// The span that calls.
+    pub caller: Option<TraceParent>,
 }
 
 /// An agent's conduct on the wire. What a behaviour does not override is done correctly.

@@ -45,16 +45,12 @@ async fn ask(work: &mut Work, amount: u64) {
     let mut question_message = work.agent.says(&question, Some(&work.task), &work.message.id, 2);
     let choices = r#"{"decision":["approve","decline"]}"#;
     question_message.parts.push(Part { content: Content::Data(Json::new(choices)), ..Part::text("") });
-    work.agent.tasks.status(&work.task, TaskState::InputRequired, Some(question_message), work.agent.now());
+    work.send_status_message(TaskState::InputRequired, question_message, 2);
     await_answer(work).await;
 }
 
 async fn await_answer(work: &mut Work) {
-    let answer = tokio::select! {
-        answer = work.receiver.messages.recv() => answer,
-        _ = work.receiver.canceled.wait_for(|canceled| *canceled) => None,
-    };
-    if let Some(answer) = answer.filter(|_| work.goes_on()) {
+    if let Some(answer) = work.next_message().await {
         settle(work, &answer).await;
     }
 }

@@ -12,7 +12,10 @@ use crate::protocol::{Incoming, Reply};
 pub(super) struct WrongShapes;
 
 impl OnWire for WrongShapes {
-    fn answer<'a>(&'a self, Asked { agent, id, request }: Asked<'a>) -> BehaviourFuture<'a, Option<Answer>> {
+    fn answer<'a>(
+        &'a self,
+        Asked { agent, id, request, .. }: Asked<'a>,
+    ) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async move {
             let reply = match request {
                 Incoming::Send { message, .. } => {

@@ -6,11 +6,11 @@ use crate::domain::call::{Outcome, StreamOutcome};
 use crate::domain::cause::Cause;
 use crate::domain::decide::live::{Pending, PendingCall};
 use crate::domain::decide::turn::Turn;
-use crate::domain::fact::AttemptFact;
-use crate::domain::id::{AgentKey, AttemptKey};
+use crate::domain::fact::{AttemptFact, JobFact};
+use crate::domain::id::{AgentKey, AttemptKey, JobId};
 use crate::domain::job::task::{TaskState, Verdict, Via};
 use crate::domain::job::{self, Attempt, Phase};
-use crate::domain::metrics::{Minute, Series, Tally};
+use crate::domain::metrics::{Minute, Series, Tally, TaskTotals};
 use crate::domain::time::At;
 
 /// Measures a fact of an attempt that is about to be applied.
@@ -22,7 +22,10 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
         {
             withdrawn(turn, key);
         }
-        AttemptFact::Moved { phase, .. } => moved(turn, key, *phase),
+        AttemptFact::Moved { phase, .. } => {
+            moved(turn, key, *phase);
+            moved_in_total(turn, key, *phase);
+        }
         AttemptFact::TaskSeen { state, peer_time, via, .. } => {
             let Some((agent, ours, waited)) = turn.state().attempt(key).map(|attempt| {
                 let waited = (attempt.phase == Phase::Sending).then_some(attempt.phase_since);
@@ -72,6 +75,7 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
             let known = turn.state().attempt(key).and_then(|known| known.task.as_ref());
             if known.is_some_and(|task| !task.is_over()) {
                 add(turn, key, |tally| tally.lost += 1);
+                total(turn, key, |totals| totals.lost += 1);
             }
         }
         _ => {}
@@ -118,6 +122,7 @@ fn moved(turn: &mut Turn, key: AttemptKey, to: Phase) {
 
 fn ended(turn: &mut Turn, key: AttemptKey, state: &TaskState, took: Option<Duration>) {
     flush(turn, key);
+    ended_in_total(turn, key, state, took);
     add(turn, key, |tally| {
         let count = match state {
             TaskState::Completed => &mut tally.ok,
@@ -131,6 +136,74 @@ fn ended(turn: &mut Turn, key: AttemptKey, state: &TaskState, took: Option<Durat
             tally.took.add(took);
         }
     });
+}
+
+/// The same for the totals.
+fn moved_in_total(turn: &mut Turn, key: AttemptKey, to: Phase) {
+    let Some(Attempt { phase, phase_since, .. }) = turn.state().attempt(key) else { return };
+    let (from, since, at) = (*phase, *phase_since, turn.at);
+    if from == to {
+        return;
+    }
+    total(turn, key, |totals| match to {
+        Phase::Answered => {
+            totals.completed += 1;
+            totals.processing.add(at.since(since));
+        }
+        Phase::Refused | Phase::Unsent => totals.refused += 1,
+        Phase::PresumedLost => totals.lost += 1,
+        Phase::Planned | Phase::Sending | Phase::Accepted | Phase::Uncertain => {}
+    });
+}
+
+fn ended_in_total(turn: &mut Turn, key: AttemptKey, state: &TaskState, took: Option<Duration>) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let (ours, since, at) = (attempt.message_id.is_some(), attempt.phase_since, turn.at);
+    total(turn, key, |totals| {
+        match state {
+            TaskState::Completed => totals.completed += 1,
+            TaskState::Failed => totals.failed += 1,
+            TaskState::Rejected => totals.refused += 1,
+            TaskState::Canceled => totals.canceled += 1,
+            _ => return,
+        }
+        // Of a task that somebody else sent, its agent alone knows since when it works on it.
+        let processing = if ours { Some(at.since(since)) } else { took };
+        if let Some(processing) = processing {
+            totals.processing.add(processing);
+        }
+        if let Some(took) = took.filter(|_| !ours) {
+            totals.duration.add(took);
+        }
+    });
+}
+
+/// Counts what a fact of a job adds to the totals.
+pub(in crate::domain) fn job_fact(turn: &mut Turn, job: JobId, fact: &JobFact) {
+    if !matches!(fact, JobFact::Ended { .. }) {
+        return;
+    }
+    let at = turn.at;
+    let Some(row) = turn.state().job_key(job).and_then(|key| turn.state().jobs().get(key)) else { return };
+    let (created, last) = (row.created, row.attempts.last().copied());
+    if let Some(last) = last {
+        total(turn, last, |totals| totals.duration.add(at.since(created)));
+    }
+}
+
+/// An attempt follows an earlier one of its job, or runs beside it.
+pub(in crate::domain) fn planned(turn: &mut Turn, key: AttemptKey) {
+    if turn.state().attempt(key).is_some_and(|attempt| attempt.number > 1) {
+        total(turn, key, |totals| totals.retries += 1);
+    }
+}
+
+fn total(turn: &mut Turn, key: AttemptKey, count: impl FnOnce(&mut TaskTotals)) {
+    let state = turn.state();
+    let Some(attempt) = state.attempt(key) else { return };
+    let (Some(agent), Some(job)) = (state.agent(attempt.agent), state.job_of(attempt)) else { return };
+    let (agent, skill) = (agent.id, job.skill.clone());
+    count(turn.metrics.totals.of(agent, skill.as_ref()));
 }
 
 /// A word of a task on its open stream; the one before was then.

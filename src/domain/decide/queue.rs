@@ -12,6 +12,7 @@ use crate::domain::cause::Cause;
 use crate::domain::decide::dispatch;
 use crate::domain::decide::instead;
 use crate::domain::decide::live::Timer;
+use crate::domain::decide::measure;
 use crate::domain::decide::not_now;
 use crate::domain::decide::reopen;
 use crate::domain::decide::routing::{self, Choice};
@@ -134,6 +135,7 @@ pub(super) fn plan_attempt(turn: &mut Turn, key: JobKey, agent: AgentKey) -> Opt
         JobFact::Attempt(attempt, AttemptFact::Planned { agent: agent_id, message_id: Some(message_id) }),
     );
     let planned = turn.state().attempt_key(attempt)?;
+    measure::planned(turn, planned);
     dispatch::begin(turn, planned);
     Some(attempt)
 }

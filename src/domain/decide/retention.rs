@@ -151,5 +151,8 @@ fn forget_agent(turn: &mut Turn, key: AgentKey) {
         turn.clear_timer(timer);
     }
     fleet::forget(turn, key);
+    if let Some(agent) = turn.state().agent(key).map(|agent| agent.id) {
+        turn.metrics.totals.forget(agent);
+    }
     turn.agent_fact(key, AgentFact::Forgotten);
 }

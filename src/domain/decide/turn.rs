@@ -186,6 +186,7 @@ impl Turn<'_> {
     pub fn job_fact_by(&mut self, actor: Option<Untrusted>, job: JobId, fact: JobFact) {
         let known = self.state().job_key(job).and_then(|key| self.state().jobs().get(key));
         let seq = known.map_or(0, |job| job.seq) + 1;
+        measure::job_fact(self, job, &fact);
         self.record(seq, actor, Fact::Job(job, fact));
     }
 

@@ -10,6 +10,7 @@ mod histogram;
 mod range;
 mod share;
 mod tally;
+mod totals;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use histogram::Histogram;
 pub use range::MinuteRange;
 pub use share::{percentages, share};
 pub use tally::Tally;
+pub use totals::{BOUNDS, FleetTotals, TaskTotals, Timing, Totals};
 
 use crate::domain::id::AgentId;
 use crate::domain::job::Job;
@@ -206,6 +208,8 @@ impl Block {
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     minutes: BTreeMap<Minute, Arc<Block>>,
+    /// Since the start.
+    pub totals: Totals,
 }
 
 impl Metrics {

@@ -7,6 +7,7 @@ mod wire_rehearsal;
 mod wire_replay;
 mod wire_routes;
 mod wire_telemetry;
+mod wire_totals;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,7 @@ use crate::domain::intent::{Intent, Receipt, Refusal, Send};
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Json, Part};
 use crate::domain::job::{Attempt, Job};
-use crate::domain::metrics::{Block, Minute, MinuteRange};
+use crate::domain::metrics::{Block, FleetTotals, Minute, MinuteRange};
 use crate::domain::problem::shared_attributes::Attribute;
 use crate::domain::rehearsal::drill::Drill;
 use crate::domain::rehearsal::plan::Plan;
@@ -110,6 +111,8 @@ pub enum Query {
     },
     /// The metrics of a range, one block for each step.
     Metrics(MinuteRange),
+    /// What was done since the engine began to watch.
+    Totals,
     /// The rows of a job, which a client that has only open ones may lack.
     Job(JobId),
     /// The fields of the first messages of jobs: metadata, and scalars of data parts.
@@ -180,6 +183,8 @@ pub enum Answer {
     Wire(u64, Option<Vec<(AgentKey, Frame)>>),
     /// The answer to [`Query::Metrics`]: the blocks that are not empty, in order, each with its first minute.
     Metrics(Vec<(Minute, Arc<Block>)>),
+    /// The answer to [`Query::Totals`].
+    Totals(Box<FleetTotals>),
     /// The answer to [`Query::Job`]; `None` if there is none.
     Job(Option<Box<JobRows>>),
     /// The answer to [`Query::Fields`]: names and values, for each job that has any.

@@ -408,6 +408,7 @@ impl Record for Query {
                 .raw("until", &until.0.put())
                 .raw("step", &step.put())
                 .end(),
+            Self::Totals => says("totals").end(),
             Self::Job(job) => says("job").raw("job", &job.put()).end(),
             Self::Fields { jobs } => says("fields").raw("jobs", &jobs.to_vec().put()).end(),
             Self::Audit { filter, before, limit } => {
@@ -443,6 +444,7 @@ impl Record for Query {
                 until: Minute(member(&object, "until")?),
                 step: member::<u32>(&object, "step")?.max(1),
             }),
+            "totals" => Self::Totals,
             "job" => Self::Job(member(&object, "job")?),
             "fields" => Self::Fields { jobs: member::<Vec<JobId>>(&object, "jobs")?.into() },
             "audit" => Self::Audit {
@@ -486,6 +488,7 @@ impl Record for Answer {
                 put_member(says("wire").raw("count", &count.put()), "frames", frames).end()
             }
             Self::Metrics(blocks) => put_metrics(blocks),
+            Self::Totals(totals) => says("totals").raw("totals", &totals.put()).end(),
             Self::Job(rows) => put_member(says("job"), "rows", &rows.as_deref().cloned()).end(),
             Self::Fields(fields) => says("fields").raw("fields", &fields.put()).end(),
             Self::Audit(page) => says("audit").raw("page", &page.put()).end(),
@@ -518,6 +521,7 @@ impl Record for Answer {
             }
             "wire" => Self::Wire(member(&object, "count")?, member(&object, "frames")?),
             "metrics" => Self::Metrics(get_metrics(&object)?),
+            "totals" => Self::Totals(Box::new(member(&object, "totals")?)),
             "job" => Self::Job(member::<Option<JobRows>>(&object, "rows")?.map(Box::new)),
             "fields" => Self::Fields(member(&object, "fields")?),
             "planned" => Self::Planned(member(&object, "plan")?),

@@ -26,7 +26,7 @@ record! {
     TraceFilter { since, service, at_least, failed, attributes, name, order, limit }
     TraceRow { trace, start, took, received, name, service, services, spans, errors, dropped, tasks }
     LogFilter { since, service, severity, trace, span, text, before, after, limit }
-    TelemetryStatus { listening, spans, logs, refused, invalid, dropped, sampled, in_memory, on_disk, fault }
+    TelemetryStatus { listening, spans, logs, refused, polls, invalid, dropped, sampled, in_memory, on_disk, fault }
 }
 
 impl Record for TraceId {

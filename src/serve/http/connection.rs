@@ -57,7 +57,7 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shar
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD_BYTES as u32)
+        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
         .max_send_buf_size(HEAD_BYTES)
         .keep_alive_interval(Some(limits.exchange));
     let connection = builder.serve_connection(TokioIo::new(socket), service);

@@ -14,7 +14,9 @@ use serde_json::json;
 
 use self::body::{Format, decoded, framed};
 use super::http::{Access, Body, Call, Caller, GrpcStatus, Limits, Reply, Route, Server, Stats};
+use super::metrics;
 use crate::config::secret::Secret;
+use crate::engine::Handle;
 use crate::engine::telemetry::{NotTaken, Telemetry};
 use crate::store::telemetry::Taken;
 use crate::telemetry::limits;
@@ -27,15 +29,22 @@ const SMALL: usize = 64 * 1024;
 const EXCHANGE: Duration = Duration::from_secs(120);
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// Answers exporters on a bound port until it is dropped.
+/// Answers exporters, and scrapes of the fleet's metrics, on a bound port until it is dropped.
 ///
 /// # Errors
 /// The port cannot be used.
-pub fn serve(bound: TcpListener, telemetry: &Telemetry, token: Option<&Secret>) -> io::Result<Server> {
+pub fn serve(
+    bound: TcpListener,
+    telemetry: &Telemetry,
+    handle: &Handle,
+    token: Option<&Secret>,
+) -> io::Result<Server> {
     let address: SocketAddr = bound.local_addr()?;
     let limits =
         Limits { body_bytes: limits::IN_MEMORY / 2, exchange: EXCHANGE, life: LIFE, ..Limits::default() };
-    Server::start(bound, routes(telemetry), Access::new(token, address), limits, Arc::new(Stats::default()))
+    let mut routes = routes(telemetry);
+    routes.push(metrics::route(handle));
+    Server::start(bound, routes, Access::new(token, address), limits, Arc::new(Stats::default()))
 }
 
 fn routes(telemetry: &Telemetry) -> Vec<Route> {

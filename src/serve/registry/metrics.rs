@@ -1,12 +1,8 @@
 //! The metrics of the registry in the Prometheus text format 0.0.4.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
-
+use super::super::exposition::Page;
 use crate::serve::http::Stats;
-
-/// The media type of the format.
-pub(super) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+use std::collections::BTreeMap;
 
 /// The numbers of the registry, beside those of its listener.
 #[derive(Debug, Default)]
@@ -23,42 +19,27 @@ pub(super) struct Numbers {
 
 /// All metrics as text.
 pub(super) fn text(numbers: &Numbers, stats: &Stats) -> String {
-    let mut out = String::new();
-    head(&mut out, "agents", "gauge", "Registered agents by their health.");
+    let mut page = Page::default();
+    page.metric("quarterdeck_registry_agents", "gauge", "Registered agents by their health.");
     for (state, count) in &numbers.agents {
-        sample(&mut out, "agents", &[("state", state)], *count);
+        page.sample("quarterdeck_registry_agents", &[("state", state)], count);
     }
-    head(&mut out, "leases_expired_total", "counter", "Leases that ended without a sign of life.");
-    sample(&mut out, "leases_expired_total", &[], numbers.expired);
-    head(&mut out, "registrations_total", "counter", "Registrations of new agents, and again of known ones.");
-    sample(&mut out, "registrations_total", &[("kind", "new")], numbers.new);
-    sample(&mut out, "registrations_total", &[("kind", "again")], numbers.renewed);
-    head(&mut out, "connections", "gauge", "Open connections.");
-    sample(&mut out, "connections", &[], stats.connections());
-    head(&mut out, "requests_total", "counter", "Requests by route, method and status.");
+    let name = "quarterdeck_registry_leases_expired_total";
+    page.metric(name, "counter", "Leases that ended without a sign of life.");
+    page.sample(name, &[], numbers.expired);
+    let name = "quarterdeck_registry_registrations_total";
+    page.metric(name, "counter", "Registrations of new agents, and again of known ones.");
+    page.sample(name, &[("kind", "new")], numbers.new);
+    page.sample(name, &[("kind", "again")], numbers.renewed);
+    page.metric("quarterdeck_registry_connections", "gauge", "Open connections.");
+    page.sample("quarterdeck_registry_connections", &[], stats.connections());
+    let name = "quarterdeck_registry_requests_total";
+    page.metric(name, "counter", "Requests by route, method and status.");
     for ((route, method, status), count) in stats.requests() {
         let status = status.to_string();
-        let labels = [("route", route), ("method", method), ("status", &*status)];
-        sample(&mut out, "requests_total", &labels, count);
+        page.sample(name, &[("route", route), ("method", method), ("status", &*status)], count);
     }
-    out
-}
-
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _infallible =
-        write!(out, "# HELP quarterdeck_registry_{name} {help}\n# TYPE quarterdeck_registry_{name} {kind}\n");
-}
-
-fn sample(out: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
-    let labels: Vec<String> =
-        labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escape(value))).collect();
-    let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-    let _infallible = writeln!(out, "quarterdeck_registry_{name}{labels} {value}");
-}
-
-/// A label's value: backslash, quote and line feed are escaped.
-fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    page.into_text()
 }
 
 #[cfg(test)]
@@ -66,8 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_escaped_and_lines_well_formed() {
-        assert_eq!(escape("a\\b\"c\nd"), "a\\\\b\\\"c\\nd");
+    fn every_number_has_its_line() {
         let stats = Stats::default();
         stats.count("/agents", "POST", 201);
         stats.count("/agents", "POST", 201);

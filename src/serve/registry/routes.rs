@@ -16,6 +16,7 @@ use crate::domain::fleet::registry::{ObservedAgent, Page, Registration, Search, 
 use crate::domain::id::RegistrationId;
 use crate::domain::state::snapshot::Snapshot;
 use crate::protocol::registry as wire;
+use crate::serve::exposition;
 use crate::serve::http::{Body, Call, Caller, Cancelled, Reply, Route, Stats};
 
 /// The maximum numbers of agents and bytes in a manifest; further agents are found by listing or searching.
@@ -263,7 +264,7 @@ impl Api {
             renewed: shared.renewed.load(Ordering::Relaxed),
         };
         let body = metrics::text(&numbers, &self.stats);
-        Reply { media_type: metrics::TEXT, ..Reply::json(StatusCode::OK, body) }
+        Reply::of(StatusCode::OK, exposition::TEXT, body)
     }
 
     /// The current view of the fleet.

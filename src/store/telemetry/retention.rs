@@ -79,11 +79,13 @@ fn usually(connection: &Connection) -> rusqlite::Result<Vec<(Option<String>, i64
         .collect()
 }
 
+/// Number, id, duration, errors and skill of a trace.
+type Sampled = (i64, Vec<u8>, i64, u64, Option<String>);
+
 /// Looks at the oldest traces that were not looked at yet, and removes those that nobody will look for. The numbers of
 /// both.
 fn sample(connection: &mut Connection, usual: &[(Option<String>, i64)]) -> rusqlite::Result<(u64, u64)> {
     let skill = place_of(crate::telemetry::convention::SKILL);
-    type Sampled = (i64, Vec<u8>, i64, u64, Option<String>);
     let rows: Vec<Sampled> = connection
         .prepare_cached(
             "SELECT number, id, took, errors, (SELECT MIN(value) FROM value WHERE trace = number AND key = ?1)

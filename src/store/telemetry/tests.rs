@@ -1,4 +1,5 @@
 //! What is offered is found again, within the limits.
+#![expect(clippy::disallowed_types, reason = "threads are waited for, and no clock is paused")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -214,6 +215,26 @@ fn what_is_too_much_is_refused_and_counted() {
 }
 
 #[test]
+fn spans_of_our_own_polls_are_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = TelemetryWriter::new(dir.path(), Retention::default());
+    let mut poll = span(1, 1, "a");
+    poll.attributes = vec![Attribute::text("user_agent.original", "quarterdeck/0.1.0")];
+    let mut sent = Span { trace: TraceId([2; 16]), parent: Some(SpanId([9; 8])), ..poll.clone() };
+    sent.id = SpanId([3; 8]);
+    let mut other = span(3, 1, "a");
+    other.attributes = vec![Attribute::text("user_agent.original", "curl/8")];
+    // What belongs to a poll may come later, in a request of its own.
+    offer_spans(&writer, 1, &[poll, sent, other]);
+    offer_spans(&writer, 1, &[span(1, 2, "a")]);
+    written(&writer);
+    let reader = TelemetryReader::open(dir.path()).unwrap().unwrap();
+    let rows = reader.traces(&TraceFilter { limit: 10, ..TraceFilter::default() }).unwrap();
+    assert_eq!(rows.iter().map(|row| row.trace.0[0]).collect::<Vec<_>>(), [3, 2]);
+    assert_eq!((writer.status().spans, writer.status().polls), (2, 2));
+}
+
+#[test]
 fn a_full_store_keeps_what_somebody_will_look_for() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = 8 * 1024 * 1024;
@@ -227,7 +248,7 @@ fn a_full_store_keeps_what_somebody_will_look_for() {
         span.trace = TraceId(id);
         span.attributes = vec![Attribute::text("filler", filler.as_str())];
         // One in fifty fails, one in fifty takes long.
-        if number % 50 == 0 {
+        if number.is_multiple_of(50) {
             span.status = SpanStatus::Error("no".into());
         }
         if number % 50 == 1 {

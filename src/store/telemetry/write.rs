@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -75,6 +75,7 @@ struct Counts {
     spans: AtomicU64,
     logs: AtomicU64,
     refused: AtomicU64,
+    polls: AtomicU64,
     invalid: AtomicU64,
     dropped: AtomicU64,
     sampled: AtomicU64,
@@ -96,14 +97,27 @@ enum What {
     Logs(Logs),
 }
 
-/// Traces of which something was taken lately.
+/// What was decided about traces lately.
 #[derive(Debug, Default)]
 struct Admitted {
+    /// Something of them was taken.
+    kept: RecentTraces,
+    /// They are polls of ours: what comes of them later is not kept either.
+    polls: RecentTraces,
+}
+
+/// The last traces of a kind.
+#[derive(Debug, Default)]
+struct RecentTraces {
     traces: BTreeSet<TraceId>,
     order: VecDeque<TraceId>,
 }
 
-impl Admitted {
+impl RecentTraces {
+    fn contains(&self, trace: &TraceId) -> bool {
+        self.traces.contains(trace)
+    }
+
     fn add(&mut self, trace: TraceId) {
         if self.traces.insert(trace) {
             self.order.push_back(trace);
@@ -149,6 +163,7 @@ impl TelemetryWriter {
             spans: get(&counts.spans),
             logs: get(&counts.logs),
             refused: get(&counts.refused),
+            polls: get(&counts.polls),
             invalid: get(&counts.invalid),
             dropped: get(&counts.dropped),
             sampled: get(&counts.sampled),
@@ -165,9 +180,14 @@ impl TelemetryWriter {
         {
             let mut admitted = self.0.shared.admitted.lock().unwrap_or_else(PoisonError::into_inner);
             for part in traces.parts {
+                if part.is_poll || admitted.polls.contains(&part.trace) {
+                    admitted.polls.add(part.trace);
+                    counts.polls.fetch_add(part.summary.spans, Ordering::Relaxed);
+                    continue;
+                }
                 let size = part.data.len() + OVERHEAD;
-                if self.has_room(bytes + size, admitted.traces.contains(&part.trace)) {
-                    admitted.add(part.trace);
+                if self.has_room(bytes + size, admitted.kept.contains(&part.trace)) {
+                    admitted.kept.add(part.trace);
                     taken += part.summary.spans;
                     bytes += size;
                     parts.push(part);
@@ -261,7 +281,7 @@ struct Writing {
 
 impl Writing {
     fn run(mut self, offers: &Receiver<Waiting>) {
-        let mut cleaned: Option<Instant> = None;
+        let mut cleaned: Option<At> = None;
         let mut now = At::ZERO;
         while let Ok(first) = offers.recv() {
             let mut bytes = first.bytes;
@@ -279,8 +299,8 @@ impl Writing {
             drop(batch);
             let used = self.shared.counts.on_disk.load(Ordering::Relaxed);
             let full = used > self.keep.bytes / 100 * limits::RESERVE_FROM;
-            if full || cleaned.is_none_or(|cleaned| cleaned.elapsed() > CLEAN) {
-                cleaned = Some(Instant::now());
+            if full || cleaned.is_none_or(|cleaned| now.since(cleaned) > CLEAN) {
+                cleaned = Some(now);
                 self.clean(now);
             }
         }

@@ -20,6 +20,8 @@ pub struct TracePart {
     pub data: Vec<u8>,
     /// What they say about it.
     pub summary: TraceSummary,
+    /// True if its root serves a request of ours that has no trace context: a poll, a probe or a listing.
+    pub is_poll: bool,
 }
 
 /// What is known about a trace without reading its spans. Parts of a trace add up.
@@ -143,11 +145,13 @@ pub fn traces(request: &[u8]) -> Result<Traces, Unreadable> {
                 continue;
             };
             let place = *places.entry(trace).or_insert_with(|| {
-                let part = TracePart { trace, data: Vec::new(), summary: TraceSummary::default() };
+                let part =
+                    TracePart { trace, data: Vec::new(), summary: TraceSummary::default(), is_poll: false };
                 traces.parts.push(part);
                 traces.parts.len() - 1
             });
             traces.parts[place].summary.add(&scanned.summary(group.service));
+            traces.parts[place].is_poll |= scanned.parent.is_none() && scanned.is_of_quarterdeck;
             let message = spans.entry(place).or_default();
             match scanned.kept {
                 None => message.0.extend_from_slice(item.whole),
@@ -273,6 +277,7 @@ struct ScannedSpan<'a> {
     start: u64,
     end: u64,
     error: bool,
+    is_of_quarterdeck: bool,
     values: Vec<(u8, Untrusted)>,
     dropped: u64,
     /// The span without what was dropped from it; `None` if nothing was.
@@ -313,7 +318,10 @@ fn scan_span(raw: &[u8]) -> Result<ScannedSpan<'_>, Malformed> {
                 let code = fields(value.bytes()).flatten().find(|field| field.number == n::STATUS_CODE);
                 span.error = code.is_some_and(|field| field.value.number() == n::STATUS_ERROR);
             }
-            n::ATTRIBUTES => span.values.extend(searchable(value.bytes())),
+            n::ATTRIBUTES => {
+                span.values.extend(searchable(value.bytes()));
+                span.is_of_quarterdeck |= is_our_user_agent(value.bytes());
+            }
             _ => {}
         }
     }
@@ -323,6 +331,14 @@ fn scan_span(raw: &[u8]) -> Result<ScannedSpan<'_>, Malformed> {
         span.dropped = dropped;
     }
     Ok(span)
+}
+
+/// True for an attribute that says that Quarterdeck sent the request.
+fn is_our_user_agent(raw: &[u8]) -> bool {
+    let key = fields(raw).flatten().find(|field| field.number == number::KEY);
+    let key = key.map_or(&[][..], |field| field.value.bytes());
+    convention::USER_AGENT.iter().any(|name| name.as_bytes() == key)
+        && attribute(raw, 0).is_ok_and(|of| of.value.text().raw().starts_with("quarterdeck/"))
 }
 
 /// The value of an attribute that traces are found by, with its place in [`SEARCHABLE`].

@@ -160,8 +160,8 @@ impl TimelinePane {
             if line.begins.is_none() {
                 let before = lines[..row].iter().rev().find_map(|line| line.at);
                 // The line with which an attempt begins shows no time.
-                let shown = lines[first..row].iter().rev().filter(|line| line.begins.is_none());
-                let clock = shown.filter_map(|line| line.at).next();
+                let mut shown = lines[first..row].iter().rev().filter(|line| line.begins.is_none());
+                let clock = shown.find_map(|line| line.at);
                 canvas.put(x, y, &timeline::clock(ctx, line, clock), Role::Quiet, CLOCK - 1);
                 x += CLOCK;
                 if steps {

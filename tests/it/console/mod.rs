@@ -135,6 +135,7 @@ impl Console {
             }
             Query::Metrics(stretch) => Answer::Metrics(self.scene.metrics(*stretch)),
             Query::Fields { .. } => Answer::Fields(Vec::new()),
+            Query::Totals => Answer::Totals(Box::default()),
             Query::Explain(send) => {
                 Answer::Explained(Box::new(self.scene.explain(self.now, send.as_deref())))
             }
