@@ -316,7 +316,11 @@ async fn the_fleets_metrics_are_served_for_prometheus() {
         let name = expected.split([' ']).next().unwrap();
         polled(async || {
             let found = samples(&desk, name).await;
-            if found == [expected] { Ok(()) } else { Err(format!("{expected}: {found:?}")) }
+            if found == [expected] {
+                Ok(())
+            } else {
+                Err(format!("{expected}: {found:?} in {:#?}", samples(&desk, "tasks_").await))
+            }
         })
         .await;
     }
