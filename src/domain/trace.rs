@@ -138,6 +138,19 @@ impl fmt::Display for TraceParent {
     }
 }
 
+/// The trace that a text names, by its id or in a traceparent, and the span of the latter.
+pub fn named(text: &str) -> Option<(TraceId, Option<SpanId>)> {
+    if let Ok(trace) = text.parse() {
+        return Some((trace, None));
+    }
+    // A later version may append fields.
+    let mut fields = text.split('-');
+    let (version, trace, span) = (fields.next()?, fields.next()?, fields.next()?);
+    let is_version = version.len() == 2 && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+    fields.next().filter(|_| is_version && version != "ff")?;
+    Some((trace.parse().ok()?, Some(span.parse().ok()?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +164,24 @@ mod tests {
         let attempt = AttemptId(uuid("0192f3a0-1b2c-7d3f-9a0b-1c2d3e4f5061"));
         let parent = TraceParent::of(job, attempt).to_string();
         assert_eq!(parent, "00-0192f3a01b2c7d3e8f405162738495a6-9a0b1c2d3e4f5061-01");
+    }
+
+    #[test]
+    fn a_trace_is_named_by_its_id_or_in_a_traceparent() {
+        let id = "0192f3a01b2c7d3e8f405162738495a6";
+        let trace = id.parse().unwrap();
+        let span = "9a0b1c2d3e4f5061".parse().unwrap();
+        for (text, expected) in [
+            (id.to_owned(), Some((trace, None))),
+            (format!("00-{id}-9a0b1c2d3e4f5061-01"), Some((trace, Some(span)))),
+            (format!("01-{id}-9a0b1c2d3e4f5061-01-more"), Some((trace, Some(span)))),
+            (format!("00-{id}-9a0b1c2d3e4f5061"), None),
+            (format!("ff-{id}-9a0b1c2d3e4f5061-01"), None),
+            ("0".repeat(32), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(named(&text), expected, "{text}");
+        }
     }
 
     #[test]

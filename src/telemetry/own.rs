@@ -22,6 +22,26 @@ pub const SCOPE: &str = "quarterdeck.jobs";
 /// The agent of a span in which a person was waited for.
 pub const PERSON: &str = "you";
 
+/// The name of a span in which a stream was cut.
+const NO_STREAM: &str = "no stream";
+
+impl Span {
+    /// True if it is of our own jobs.
+    pub fn is_own(&self) -> bool {
+        self.resource.service().raw() == SERVICE
+    }
+
+    /// True if it is a time of ours without a stream: nobody told anything.
+    pub fn is_own_gap(&self) -> bool {
+        self.name.raw() == NO_STREAM && self.is_own()
+    }
+
+    /// True if it is an attempt of ours.
+    pub fn is_attempt(&self) -> bool {
+        self.is_own() && self.value(convention::ATTEMPT).is_some()
+    }
+}
+
 /// A job and where its spans belong.
 #[derive(Debug)]
 pub struct OwnJob<'a> {
@@ -218,7 +238,7 @@ impl<'a> Builder<'a> {
             AttemptFact::GapOpened { since, .. } => {
                 if self.attempts[place].gap.is_none() {
                     let parent = self.attempts[place].span.id;
-                    let gap = self.begin(*since, seq, "no stream".to_owned(), parent);
+                    let gap = self.begin(*since, seq, NO_STREAM.to_owned(), parent);
                     self.attempts[place].gap = Some(gap);
                 }
             }

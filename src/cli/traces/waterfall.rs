@@ -5,11 +5,10 @@ use std::io::IsTerminal;
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::output::Printer;
-use crate::domain::text::{Untrusted, fit};
+use crate::domain::text::fit;
 use crate::domain::time::format_duration;
-use crate::telemetry::model::{Activity, Span};
 use crate::telemetry::tree::{Line, Trace, What};
-use crate::telemetry::waterfall::{Cell, bar};
+use crate::telemetry::waterfall::{Cell, activity_word, bar};
 
 /// The width where no terminal says one.
 const WIDTH: usize = 100;
@@ -81,18 +80,9 @@ fn name(trace: &Trace, line: &Line) -> String {
     let error = if span.status.is_error() { "x " } else { "" };
     let moved = if line.moved == 0 { "" } else { " ~" };
     let orphan = if line.orphan { " (its parent was not received)" } else { "" };
-    fit(&format!("{indent}{error}{}{}{moved}{orphan}", span.name.line(), kind(span)), NAME)
-}
-
-/// What a span does, where the conventions say so and its name does not.
-fn kind(span: &Span) -> &'static str {
-    let says = |word: &str| Untrusted::contains_ignore_case(&span.name, word);
-    match span.activity() {
-        Activity::McpTool => "  MCP",
-        Activity::Tool if !says("tool") => "  tool",
-        Activity::Model if !says("chat") && !says("model") => "  model",
-        Activity::Tool | Activity::Model | Activity::Agent | Activity::Other => "",
-    }
+    let word = activity_word(span);
+    let space = if word.is_empty() { "" } else { "  " };
+    fit(&format!("{indent}{error}{}{space}{word}{moved}{orphan}", span.name.line()), NAME)
 }
 
 fn padded(text: &str, width: usize) -> String {
