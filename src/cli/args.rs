@@ -141,7 +141,7 @@ pub enum Command {
     Note(Note),
     /// Summarize open problems, actions and notes for the next shift.
     Handover(Handover),
-    /// Open the console at a problem, agent, task, job, conversation or saved view; used by alerts and links.
+    /// Open the console at a problem, agent, task, job, trace, conversation or saved view; used by alerts and links.
     Open {
         /// Problem number such as p-17, a name, or an id.
         #[arg(value_name = "REF")]

@@ -90,8 +90,8 @@ impl From<AtLeast> for Severity {
 }
 
 fn trace(text: &str) -> Result<TraceId, String> {
-    let id = text.strip_prefix("00-").and_then(|rest| rest.split('-').next()).unwrap_or(text);
-    id.parse().map_err(|_| "write the 32 digits of a trace, or a traceparent".to_owned())
+    let named = crate::domain::trace::named(text);
+    named.map(|(trace, _)| trace).ok_or_else(|| "write the 32 digits of a trace, or a traceparent".to_owned())
 }
 
 pub(super) async fn run(global: &Global, args: Logs, out: &mut Printer) -> Result<ExitCode, Failure> {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use unicode_width::UnicodeWidthChar;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Text that did not originate in this program. Compare it, keep it, send it back; never print it raw.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -145,33 +145,6 @@ impl fmt::Display for SafeText {
     }
 }
 
-/// The same with the cut in the middle: names of code differ at both ends.
-pub fn fit_middle(text: &str, cells: usize) -> String {
-    let width = |text: &str| text.chars().map(|c| c.width().unwrap_or(0)).sum::<usize>();
-    if width(text) <= cells {
-        return text.to_owned();
-    }
-    let room = cells.saturating_sub(1);
-    let (mut head, mut used) = (String::new(), 0);
-    for c in text.chars() {
-        used += c.width().unwrap_or(0);
-        if used > room / 2 {
-            break;
-        }
-        head.push(c);
-    }
-    let (mut tail, mut used) = (Vec::new(), 0);
-    for c in text.chars().rev() {
-        used += c.width().unwrap_or(0);
-        if used > room - room / 2 {
-            break;
-        }
-        tail.push(c);
-    }
-    let cut = if cells == 0 { "" } else { "…" };
-    head + cut + &tail.into_iter().rev().collect::<String>()
-}
-
 /// Cuts printable text to at most `cells` terminal cells, with `…` where it was cut.
 pub fn fit(text: &str, cells: usize) -> String {
     let mut used = 0;
@@ -192,6 +165,27 @@ pub fn fit(text: &str, cells: usize) -> String {
         used += width;
     }
     text.to_owned()
+}
+
+/// A text cut to so many cells in its middle, so that its begin and its end stay.
+pub fn fit_middle(text: &str, cells: usize) -> String {
+    if text.width() <= cells {
+        return text.to_owned();
+    }
+    let end_cells = cells.saturating_sub(1) / 3;
+    let (mut end, mut used) = (text.len(), 0);
+    for (at, c) in text.char_indices().rev() {
+        used += c.width().unwrap_or(0);
+        if used > end_cells {
+            break;
+        }
+        end = at;
+    }
+    let tail = &text[end..];
+    // There is a cut, so that the begin ends with the ellipsis.
+    let mut cut = fit(text, cells.saturating_sub(tail.width()));
+    cut.push_str(tail);
+    cut
 }
 
 /// How line breaks are treated.
@@ -461,6 +455,21 @@ mod tests {
             ("４１２", "４１２", 0),
         ] {
             check(raw, Shape::Line, shown, sanitised);
+        }
+    }
+
+    #[test]
+    fn text_is_cut_in_its_middle() {
+        for (text, cells, cut) in [
+            ("charge order 88213", 18, "charge order 88213"),
+            ("charge order 88213", 12, "charge o…213"),
+            ("東京都庁東京都庁", 9, "東京都…庁"),
+            ("abc", 1, "…"),
+            ("abc", 0, ""),
+        ] {
+            let shown = fit_middle(text, cells);
+            assert!(shown.width() <= cells, "{shown}");
+            assert_eq!(shown, cut, "{text} {cells}");
         }
     }
 

@@ -156,6 +156,15 @@ impl std::str::FromStr for TraceParent {
     }
 }
 
+/// The trace that a text names, by its id or in a traceparent, and the span of the latter.
+pub fn named(text: &str) -> Option<(TraceId, Option<SpanId>)> {
+    if let Ok(trace) = text.parse() {
+        return Some((trace, None));
+    }
+    let parent: TraceParent = text.parse().ok()?;
+    Some((parent.trace, Some(parent.span)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +185,24 @@ mod tests {
         }
         for broken in ["00-0-0-01", &parent[..52], &parent.replace("9a0b", "0x0b"), "00-\u{1b}[2J-é-01"] {
             assert_eq!(broken.parse::<TraceParent>(), Err(NotAnId), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn a_trace_is_named_by_its_id_or_in_a_traceparent() {
+        let id = "0192f3a01b2c7d3e8f405162738495a6";
+        let trace = id.parse().unwrap();
+        let span = "9a0b1c2d3e4f5061".parse().unwrap();
+        for (text, expected) in [
+            (id.to_owned(), Some((trace, None))),
+            (format!("00-{id}-9a0b1c2d3e4f5061-01"), Some((trace, Some(span)))),
+            (format!("01-{id}-9a0b1c2d3e4f5061-01-more"), Some((trace, Some(span)))),
+            (format!("00-{id}-9a0b1c2d3e4f5061"), None),
+            (format!("ff-{id}-9a0b1c2d3e4f5061-01"), None),
+            ("0".repeat(32), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(named(&text), expected, "{text}");
         }
     }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::convention;
 use super::model::{Span, SpanKind};
-use super::tree::is_attempt;
 use crate::domain::text::Untrusted;
 use crate::domain::trace::SpanId;
 
@@ -46,7 +45,7 @@ pub fn place(own: Vec<Span>, received: &[Span]) -> Vec<Span> {
     let delegated = |job: SpanId| own.iter().any(|span| span.id == job && span.parent.is_some());
     // What takes the place of which span of ours, and what has another parent.
     let (mut replaced, mut moved) = (BTreeMap::new(), BTreeMap::new());
-    for attempt in own.iter().filter(|span| is_attempt(span)) {
+    for attempt in own.iter().filter(|span| span.is_attempt()) {
         let (Some(job), Some(task)) = (attempt.parent, attempt.text(convention::A2A_TASK)) else { continue };
         if !delegated(job) {
             continue;
@@ -61,7 +60,7 @@ pub fn place(own: Vec<Span>, received: &[Span]) -> Vec<Span> {
     // A job with an attempt of which nobody tells stays.
     let stays = |job: &SpanId| {
         own.iter()
-            .any(|span| span.parent == Some(*job) && is_attempt(span) && !replaced.contains_key(&span.id))
+            .any(|span| span.parent == Some(*job) && span.is_attempt() && !replaced.contains_key(&span.id))
     };
     let kept: Vec<SpanId> = replaced.keys().copied().filter(stays).collect();
     for job in kept {

@@ -84,12 +84,7 @@ pub fn entries(snapshot: &Snapshot, received: &[TraceRow], filter: &ListFilter) 
         let trace = *joined.filter(|_| !entries.contains_key(&row.trace)).unwrap_or(&row.trace);
         with_spans.insert(trace);
         match entries.get_mut(&trace) {
-            Some(entry) => {
-                entry.spans += row.spans;
-                entry.errors += row.errors;
-                entry.dropped += row.dropped;
-                add_agents(&mut entry.agents, &row.services);
-            }
+            Some(entry) => entry.add(row),
             None => {
                 entries.insert(trace, of_row(row));
             }
@@ -104,7 +99,8 @@ pub fn entries(snapshot: &Snapshot, received: &[TraceRow], filter: &ListFilter) 
     entries
 }
 
-fn of_job(snapshot: &Snapshot, key: JobKey, job: &Job) -> TraceEntry {
+/// The trace of a job, as far as its rows tell.
+pub fn of_job(snapshot: &Snapshot, key: JobKey, job: &Job) -> TraceEntry {
     let attempts: Vec<&Attempt> = job.attempts.iter().filter_map(|key| snapshot.attempts.get(*key)).collect();
     let mut agents = Vec::new();
     for attempt in &attempts {
@@ -143,7 +139,8 @@ fn has_failed(attempt: &Attempt) -> bool {
     ended_badly || matches!(attempt.phase, Phase::Refused | Phase::Unsent | Phase::PresumedLost)
 }
 
-fn of_row(row: &TraceRow) -> TraceEntry {
+/// A trace that only agents know of.
+pub fn of_row(row: &TraceRow) -> TraceEntry {
     // A clock that is far off would put the trace out of every window.
     let start = row.start.at();
     let far =
@@ -162,6 +159,16 @@ fn of_row(row: &TraceRow) -> TraceEntry {
         tasks: row.tasks.clone(),
         skill: None,
         state: None,
+    }
+}
+
+impl TraceEntry {
+    /// Adds what was received of it.
+    pub fn add(&mut self, row: &TraceRow) {
+        self.spans += row.spans;
+        self.errors += row.errors;
+        self.dropped += row.dropped;
+        add_agents(&mut self.agents, &row.services);
     }
 }
 

@@ -24,6 +24,23 @@ pub const NO_STREAM: &str = "no stream";
 /// The agent of a span in which a person was waited for.
 pub const PERSON: &str = "you";
 
+impl Span {
+    /// True if it is of our own jobs.
+    pub fn is_own(&self) -> bool {
+        self.resource.service().raw() == SERVICE
+    }
+
+    /// True if it is a time of ours without a stream: nobody told anything.
+    pub fn is_own_gap(&self) -> bool {
+        self.name.raw() == NO_STREAM && self.is_own()
+    }
+
+    /// True if it is an attempt of ours.
+    pub fn is_attempt(&self) -> bool {
+        self.is_own() && self.value(convention::ATTEMPT).is_some()
+    }
+}
+
 /// A job and where its spans belong.
 #[derive(Debug)]
 pub struct OwnJob<'a> {

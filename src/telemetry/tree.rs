@@ -201,8 +201,8 @@ impl Nodes {
             times,
             moved: vec![0; spans.len()],
             agents: Vec::new(),
-            attempts: spans.iter().map(is_attempt).collect(),
-            untold: spans.iter().map(|span| is_own(span) && span.name.raw() == NO_STREAM).collect(),
+            attempts: spans.iter().map(|span| span.is_attempt()).collect(),
+            untold: spans.iter().map(|span| span.is_own() && span.name.raw() == NO_STREAM).collect(),
         };
         nodes.open_circles(spans);
         nodes.agents = nodes.agents_of(spans);
@@ -285,7 +285,7 @@ impl Nodes {
         let named = |span: &Span| span.text(convention::AGENT_NAME);
         for (place, parent) in self.order() {
             let service = spans[place].resource.service();
-            if let Some(attempt) = parent.filter(|parent| self.attempts[*parent] && !is_own(&spans[place]))
+            if let Some(attempt) = parent.filter(|parent| self.attempts[*parent] && !spans[place].is_own())
                 && let Some(agent) = named(&spans[attempt])
             {
                 names.entry(service).or_insert(agent);
@@ -293,7 +293,7 @@ impl Nodes {
         }
         let agent = |span: &Span| {
             let service = span.resource.service();
-            if is_own(span) {
+            if span.is_own() {
                 return named(span).unwrap_or(service);
             }
             names.get(&service).cloned().unwrap_or(service)
@@ -320,13 +320,16 @@ impl Nodes {
             let early = difference(outer.0, begin) > SKEW;
             let afterwards = if self.attempts[parent] { AFTERWARDS } else { 0 };
             let late = difference(begin, outer.1) > afterwards;
-            if !same && !is_own(&spans[place]) && (early || late) {
+            if !same && !spans[place].is_own() && (early || late) {
                 let spare = outer.1.since(outer.0).saturating_sub(end.since(begin));
                 let delay = i64::try_from(spare.as_nanos() / 2).unwrap_or(0);
                 by += difference(outer.0, begin).saturating_add(delay);
             }
             self.moved[place] = by;
-            self.times[place] = (own.0.moved(by), own.1.moved(by));
+            let start = own.0.moved(by);
+            // What goes on ends now, whatever its clock says.
+            let end = if spans[place].end.is_none() { own.1 } else { own.1.moved(by) };
+            self.times[place] = (start, end.max(start));
         }
     }
 
@@ -367,7 +370,7 @@ impl Nodes {
     /// both last on after its end. What another service goes on with after its answer is a call all the same.
     fn leaves_behind(&self, spans: &[Span], place: usize, child: usize) -> bool {
         let is_call =
-            !is_own(&spans[child]) && spans[child].resource.service() != spans[place].resource.service();
+            !spans[child].is_own() && spans[child].resource.service() != spans[place].resource.service();
         let (start, end) = self.times[child];
         // A clock that is a little ahead makes no difference.
         !is_call && end.since(self.times[place].1) > end.since(start) / 4
@@ -518,15 +521,6 @@ impl Nodes {
 fn overlap(a: (UnixNanos, UnixNanos), b: (UnixNanos, UnixNanos)) -> Option<(UnixNanos, UnixNanos)> {
     let both = (a.0.max(b.0), a.1.min(b.1));
     (both.0 < both.1).then_some(both)
-}
-
-fn is_own(span: &Span) -> bool {
-    span.resource.service().raw() == SERVICE
-}
-
-/// An attempt of ours.
-pub(super) fn is_attempt(span: &Span) -> bool {
-    is_own(span) && span.value(convention::ATTEMPT).is_some()
 }
 
 fn shares(

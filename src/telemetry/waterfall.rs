@@ -1,6 +1,6 @@
 //! The bars of a waterfall, in cells.
 
-use super::model::UnixNanos;
+use super::model::{Activity, Span, UnixNanos};
 use super::tree::{Line, Trace, What};
 
 /// One cell of a bar.
@@ -20,6 +20,17 @@ pub enum Cell {
     Error,
     /// It goes on.
     Ongoing,
+}
+
+/// What a span does, where the conventions say so and its name does not; empty otherwise.
+pub fn activity_word(span: &Span) -> &'static str {
+    let says = |word: &str| span.name.contains_ignore_case(word);
+    match span.activity() {
+        Activity::McpTool => "MCP",
+        Activity::Tool if !says("tool") => "tool",
+        Activity::Model if !says("chat") && !says("model") => "model",
+        Activity::Tool | Activity::Model | Activity::Agent | Activity::Other => "",
+    }
 }
 
 /// The bar of a line in this many cells, each a part of the time from `from` until `until`.

@@ -97,11 +97,13 @@ actions! {
     ViewTasks "tasks" Move ["2"] "tasks" "Every task of every agent.",
     ViewInbox "inbox" Move ["3"] "inbox" "Tasks and messages that need an operator.",
     ViewProblems "problems" Move ["4"] "problems" "Open problems, each with its next step.",
+    ViewTraces "traces" Move ["5"] "traces" "What tasks did across agents, and where the time went.",
     ViewMetrics "metrics" Move ["7"] "metrics" "Throughput, success rate and latency, by agent, skill or caller.",
     ViewQueue "queue" Move ["9"] "queue" "Jobs that wait for an agent, in the order in which they leave, and dead letters.",
     ViewRoutes "routes" Move [] "routes" "Rules of routing; e says where a message would go, and why.",
     ViewPulse "pulse" Move [] "pulse" "Health of the agents over time, worst first.",
     ViewWire "wire" Move [] "wire" "Requests, responses and events as sent and received.",
+    ViewLogs "logs" Move [] "logs" "What agents logged.",
     ViewSources "sources" Move [] "sources" "Sources of agents, and what cannot be read.",
     ViewCandidates "candidates" Move [] "candidates" "Agents named by other agents' cards; o adds one to the fleet.",
     ViewAudit "audit" Move [] "audit" "Who did what, when, from where and why, and whether the records hold.",
@@ -118,6 +120,7 @@ actions! {
     Hold "hold" Find ["p"] "hold" "Freeze the screen, or resume; watching continues.",
     Details "details" Understand ["d"] "details" "Show or hide details of the row.",
     Raw "raw" Understand ["i"] "raw" "Raw JSON as received.",
+    RowLogs "row-logs" Understand ["l"] "logs" "Logs of the row: of its span, trace or agent.",
     Changes "changes" Understand ["c"] "changes" "What changed here: cards, health, breakers, sources, operators' acts.",
     GoTo "go-to" Understand ["g"] "go to" "Go to something related; lists the destinations.",
     Explain "explain" Understand [] "explain" "Where a message would go now, and why: what each rule says, and each candidate.",
@@ -191,11 +194,13 @@ impl Action {
                 | Self::ViewTasks
                 | Self::ViewInbox
                 | Self::ViewProblems
+                | Self::ViewTraces
                 | Self::ViewMetrics
                 | Self::ViewQueue
                 | Self::ViewRoutes
                 | Self::ViewPulse
                 | Self::ViewWire
+                | Self::ViewLogs
                 | Self::ViewSources
                 | Self::ViewCandidates
                 | Self::ViewAudit

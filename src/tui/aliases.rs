@@ -12,6 +12,8 @@ const ALIASES: &[(Action, &[&str])] = &[
     (Action::ViewTasks, &["task", "jobs", "job"]),
     (Action::ViewInbox, &["questions", "waiting", "todo"]),
     (Action::ViewProblems, &["problem", "pb", "alerts", "alert", "incidents", "issues"]),
+    (Action::ViewTraces, &["trace", "tr", "span", "spans", "tracing", "waterfall"]),
+    (Action::ViewLogs, &["log", "l"]),
     (Action::ViewMetrics, &["stats", "top", "charts"]),
     (Action::ViewQueue, &["queues", "queued", "backlog", "dead-letters", "dlq"]),
     (Action::ViewRoutes, &["route", "routing", "rules", "router"]),
@@ -70,8 +72,6 @@ pub fn fleet(line: &str) -> Option<&str> {
 /// What to use instead of something that does not exist here, by the word that was typed.
 pub fn absent(ctx: &Context, word: &str) -> Option<String> {
     let key = match word {
-        "l" | "log" | "logs" => 'l',
-        "trace" | "traces" | "tr" | "span" | "spans" => '5',
         "topology" | "topo" | "graph" | "map" => '6',
         "workflow" | "workflows" | "wf" | "runs" => '8',
         _ => return None,
@@ -83,11 +83,6 @@ pub fn absent(ctx: &Context, word: &str) -> Option<String> {
 pub fn absent_key(ctx: &Context, chord: Chord) -> Option<String> {
     let key = |action| ctx.key(action);
     Some(match chord.typed()? {
-        'l' => format!("no logs are collected; {} raw JSON, :wire requests and events", key(Action::Raw)),
-        '5' => format!(
-            "no traces are collected; :wire requests and events, {} what changed",
-            key(Action::Changes)
-        ),
         '6' => format!("there is no topology; {} the fleet, :group groups it", key(Action::ViewFleet)),
         '8' => {
             format!(

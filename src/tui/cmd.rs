@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::batch;
 use super::caption::PresenterCommand;
 use super::preferences::Change;
+use super::queries::ViewQuery;
 use super::views::task_rows::Work;
 use super::widgets::sorted::Sorted;
 use crate::domain::id::{AttemptKey, JobId};
 use crate::domain::intent::Intent;
 use crate::domain::state::snapshot::Snapshot;
-use crate::engine::Query;
 
 /// Anything that leaves `update`.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub enum Cmd {
     /// Follow this job instead of the one before; `None` follows none.
     Follow(Option<JobId>),
     /// Ask a query, in a generation of queries.
-    Query(Query, u64),
+    Query(ViewQuery, u64),
     /// Count the lines of a file, for the card of a batch.
     LookAtBatch(String),
     /// Run a batch beside the console.

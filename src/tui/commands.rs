@@ -6,6 +6,7 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use crate::domain::agent::Agent;
 use crate::domain::agent::replicas::GroupBy;
 use crate::domain::text::contains_ignore_case;
+use crate::domain::trace;
 use crate::tui::actions::Action;
 use crate::tui::aliases;
 use crate::tui::context::Context;
@@ -396,6 +397,7 @@ fn reference(ctx: &Context, typed: &str) -> Option<Entry> {
         Destination::Problem(key) => format!("problem: {}", snapshot.problems.get(key)?.text.line()),
         Destination::Job(key, _) => format!("task: {}", snapshot.jobs.get(key)?.title.line()),
         Destination::TasksOfContext(_) => "the tasks of this context".into(),
+        Destination::Trace(..) => "the trace of this id".into(),
         // Agents are listed by their names.
         _ => return None,
     };
@@ -463,7 +465,8 @@ pub fn find(ctx: &Context, wanted: &str, newest: usize) -> Option<Destination> {
         let context = attempt.task.as_ref()?.context.as_ref()?;
         begins(&context.to_string()).then(|| context.clone())
     });
-    context.map(Destination::TasksOfContext)
+    let trace = || trace::named(wanted).map(|(trace, span)| Destination::Trace(trace, span));
+    context.map(Destination::TasksOfContext).or_else(trace)
 }
 
 #[cfg(test)]

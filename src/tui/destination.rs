@@ -4,8 +4,11 @@ use super::context::Context;
 use super::widgets::canvas::Span;
 use crate::domain::agent::replicas;
 use crate::domain::id::{AgentId, AgentKey, AttemptKey, ContextId, JobId, JobKey, ProblemKey, SourceKey};
+use crate::domain::job::Job;
 use crate::domain::metrics;
+use crate::domain::text::Untrusted;
 use crate::domain::time::At;
+use crate::domain::trace::{SpanId, TraceId};
 
 /// The item under the cursor; actions, navigation and copying use it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -16,6 +19,60 @@ pub struct Target {
     pub attempt: Option<AttemptKey>,
     /// The problem.
     pub problem: Option<ProblemKey>,
+    /// The trace, and the span of it, where one is selected.
+    pub trace: Option<(TraceId, Option<SpanId>)>,
+}
+
+/// Whose log records are shown; all of them by default.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LogsOf {
+    /// Of this agent or service.
+    pub agent: Option<Untrusted>,
+    /// Of this trace.
+    pub trace: Option<TraceId>,
+    /// Of this span of it.
+    pub span: Option<SpanId>,
+}
+
+/// Newest attempts among which the one that delegated a job is searched, and how many times a task may be handed on.
+const SEARCHED: usize = 20_000;
+const DEPTH: usize = 16;
+
+impl Target {
+    /// The trace of what is selected: of its own, or of the job that its attempt belongs to. What a task delegated is in the
+    /// trace of the job that did it.
+    pub fn trace(&self, ctx: &Context) -> Option<(TraceId, Option<SpanId>)> {
+        if self.trace.is_some() {
+            return self.trace;
+        }
+        let attempt = ctx.snapshot.attempts.get(self.attempt?)?;
+        let mut job = ctx.snapshot.job_of(attempt)?;
+        let delegated_by = |job: &Job| {
+            let parent = job.parent.as_ref()?;
+            let newest = ctx.snapshot.attempts.iter().rev().take(SEARCHED);
+            let mut named =
+                newest.filter(|(_, row)| row.task.as_ref().is_some_and(|task| task.id == *parent));
+            // An id that several agents use is nobody's.
+            let (_, one) = named.next().filter(|_| named.next().is_none())?;
+            ctx.snapshot.job_of(one)
+        };
+        for _ in 0..DEPTH {
+            let Some(above) = delegated_by(job) else { break };
+            job = above;
+        }
+        Some((TraceId::from(job.id), Some(SpanId::from(attempt.id))))
+    }
+
+    /// Whose logs those of what is selected are: of its trace, else of its agent.
+    pub fn logs(&self, ctx: &Context) -> Option<LogsOf> {
+        if let Some((trace, span)) = self.trace(ctx) {
+            // Our own spans log nothing: what an agent logs for an attempt is in spans below it.
+            let span = span.filter(|_| self.trace.is_some());
+            return Some(LogsOf { trace: Some(trace), span, agent: None });
+        }
+        let agent = ctx.snapshot.agents.get(self.agent?)?;
+        Some(LogsOf { agent: Some(agent.name.clone()), ..LogsOf::default() })
+    }
 }
 
 /// A view to open, with its arguments.
@@ -43,6 +100,10 @@ pub enum Destination {
     TasksOfContext(ContextId),
     /// The problems, with the cursor on one.
     Problem(ProblemKey),
+    /// A trace, with the cursor on a span.
+    Trace(TraceId, Option<SpanId>),
+    /// Log records of an agent, a trace or a span.
+    Logs(LogsOf),
     /// The sources, with the cursor on one.
     Source(SourceKey),
     /// Metrics grouped by a dimension other than the agent.

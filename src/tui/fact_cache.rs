@@ -1,6 +1,6 @@
 //! Facts of one owner, as last read from the journal.
 
-use super::queries::{Ask, Refresh, Subscription};
+use super::queries::{Ask, Refresh, Subscription, ViewQuery};
 use crate::domain::fact::{JournalEntry, Owner, without_notes_taken_back};
 use crate::engine::{Answer, Query};
 
@@ -21,12 +21,16 @@ pub struct FactCache {
 impl FactCache {
     /// The query for at most `most` facts of an owner; `seq` is the number of the owner's last fact.
     pub fn query(name: &'static str, owner: Owner, seq: u64, limit: usize) -> Subscription {
-        Subscription::Ask(Ask { name, query: Query::Facts { owner, limit }, refresh: Refresh::Version(seq) })
+        Subscription::Ask(Ask {
+            name,
+            query: Query::Facts { owner, limit }.into(),
+            refresh: Refresh::Version(seq),
+        })
     }
 
     /// Takes the answer to such a query.
     pub fn take(&mut self, ask: &Ask, answer: Answer) {
-        if let (Query::Facts { owner, .. }, Answer::Facts(facts)) = (&ask.query, answer) {
+        if let (ViewQuery::Engine(Query::Facts { owner, .. }), Answer::Facts(facts)) = (&ask.query, answer) {
             self.owner = Some(*owner);
             self.facts = without_notes_taken_back(facts);
             self.reads += 1;

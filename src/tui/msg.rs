@@ -6,6 +6,7 @@ use super::batch;
 use super::caption::Caption;
 use super::keymap::Chord;
 use super::preferences::Change;
+use super::queries::{ViewAnswer, ViewQuery};
 use super::saved_view::SavedView;
 use super::theme::Role;
 use super::views::listing::Order;
@@ -14,7 +15,7 @@ use crate::domain::fact::JournalEntry;
 use crate::domain::id::{AttemptKey, JobId};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::state::snapshot::Snapshot;
-use crate::engine::{Answer, Query, QueryError};
+use crate::engine::QueryError;
 
 /// Anything that enters `update`.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ pub enum Msg {
     Job(JobId, Vec<Arc<JournalEntry>>, u64),
     /// One more fact of the followed job.
     Fact(JobId, Arc<JournalEntry>),
-    /// The engine answered a query; the number is the query's generation.
-    Answered(Query, u64, Result<Answer, QueryError>),
+    /// A query was answered; the number is the query's generation.
+    Answered(ViewQuery, u64, Result<ViewAnswer, QueryError>),
     /// The engine accepted or refused an intent; the text describes the intent.
     Submitted(String, Result<Receipt, Refusal>),
     /// A worker has sorted rows, as of a revision of the snapshot.

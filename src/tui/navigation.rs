@@ -110,6 +110,7 @@ pub(super) fn go_to(model: &mut Model, view: impl Into<View>) {
     let word = view.screen().word();
     let fits = |past: &View| match past {
         View::Tasks(tasks) => word == "tasks" && tasks.is_all(),
+        View::Logs(logs) => word == "logs" && logs.is_all(),
         past => past.screen().word() == word && of(past).is_none(),
     };
     let kept = model.past.iter().rposition(fits);

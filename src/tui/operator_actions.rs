@@ -50,6 +50,17 @@ pub(super) fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
     }
 }
 
+/// Opens the logs of the row.
+pub(super) fn logs(model: &mut Model) {
+    match target(model).logs(&model.context) {
+        Some(of) => navigation::go(model, Destination::Logs(of)),
+        None => {
+            let text = format!("no logs of this row; :{} shows all", Action::ViewLogs.word());
+            model.say(Role::Quiet, text);
+        }
+    }
+}
+
 pub(super) fn open_raw(model: &mut Model) {
     let target = model.view.screen().target(&model.context);
     let snapshot = &model.context.snapshot;

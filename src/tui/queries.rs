@@ -1,4 +1,4 @@
-//! Data that views need beyond the snapshot: the queries to the engine and their refresh.
+//! Data that views need beyond the snapshot: the queries to the engine and to telemetry, and their refresh.
 //!
 //! A view names its queries and takes the answers. The console sends them while the view is shown: at most one query of
 //! each name at a time. Answers for a view that was left are dropped.
@@ -7,7 +7,71 @@ use std::time::Duration;
 
 use crate::domain::id::JobId;
 use crate::domain::time::At;
-use crate::engine::Query;
+use crate::engine::{Answer, Query};
+use crate::telemetry::model::UnixNanos;
+use crate::telemetry::query::{LogRow, TelemetryAnswer, TelemetryQuery, TelemetryStatus, TraceRow};
+use crate::telemetry::tree::{Trace, build};
+
+/// What a view asks.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ViewQuery {
+    /// The engine.
+    Engine(Query),
+    /// What agents sent, and our own spans.
+    Telemetry(TelemetryQuery),
+}
+
+impl From<Query> for ViewQuery {
+    fn from(query: Query) -> Self {
+        Self::Engine(query)
+    }
+}
+
+impl From<TelemetryQuery> for ViewQuery {
+    fn from(query: TelemetryQuery) -> Self {
+        Self::Telemetry(query)
+    }
+}
+
+impl PartialEq<Query> for ViewQuery {
+    fn eq(&self, query: &Query) -> bool {
+        matches!(self, Self::Engine(of) if of == query)
+    }
+}
+
+/// The answer to a [`ViewQuery`].
+#[derive(Clone, Debug)]
+pub enum ViewAnswer {
+    /// Of the engine.
+    Engine(Answer),
+    /// Of telemetry.
+    Telemetry(Telemetry),
+}
+
+/// An answer about telemetry, ready to be shown.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Telemetry {
+    /// Traces that were received.
+    Traces(Vec<TraceRow>),
+    /// A trace as a tree.
+    Trace(Box<Trace>),
+    /// Log records, newest first.
+    Logs(Vec<LogRow>),
+    /// What was received, refused and kept.
+    Status(Box<TelemetryStatus>),
+}
+
+impl Telemetry {
+    /// The answer as views take it. The tree of a trace is built here, beside the loop: it may have thousands of spans.
+    pub fn of(answer: TelemetryAnswer, now: At) -> Self {
+        match answer {
+            TelemetryAnswer::Traces(rows) => Self::Traces(rows),
+            TelemetryAnswer::Trace(spans) => Self::Trace(Box::new(build(*spans, UnixNanos::from(now)))),
+            TelemetryAnswer::Logs(rows) => Self::Logs(rows),
+            TelemetryAnswer::Status(status) => Self::Status(status),
+        }
+    }
+}
 
 /// A subscription of a view.
 #[derive(Clone, Debug)]
@@ -26,7 +90,7 @@ pub struct Ask {
     /// Identifies the query within its view.
     pub name: &'static str,
     /// The query.
-    pub query: Query,
+    pub query: ViewQuery,
     /// The refresh policy.
     pub refresh: Refresh,
 }
@@ -38,6 +102,18 @@ pub enum Refresh {
     Version(u64),
     /// At this interval, unless the screen is held.
     Every(Duration),
+    /// The same, and at once when the query changes.
+    EveryOrChanged(Duration),
+}
+
+impl Refresh {
+    /// The interval, if it is repeated.
+    pub fn interval(self) -> Option<Duration> {
+        match self {
+            Self::Version(_) => None,
+            Self::Every(time) | Self::EveryOrChanged(time) => Some(time),
+        }
+    }
 }
 
 /// A query that was sent.
@@ -65,7 +141,7 @@ pub struct Queries {
 #[derive(Debug, Default)]
 pub struct Due {
     /// Queries to send.
-    pub queries: Vec<Query>,
+    pub queries: Vec<ViewQuery>,
     /// How often the metrics are wanted.
     pub metrics: Option<Duration>,
     /// Another job is to be followed, or none.
@@ -116,7 +192,7 @@ impl Queries {
         due
     }
 
-    fn ask(&mut self, ask: Ask, now: At, held: bool) -> Option<Query> {
+    fn ask(&mut self, ask: Ask, now: At, held: bool) -> Option<ViewQuery> {
         let Some(asked) = self.asked.iter_mut().find(|asked| asked.ask.name == ask.name) else {
             let query = ask.query.clone();
             self.asked.push(Asked { ask, at: now, is_under_way: true });
@@ -125,6 +201,9 @@ impl Queries {
         let is_due = match ask.refresh {
             Refresh::Version(_) => asked.ask != ask,
             Refresh::Every(time) => !held && now.since(asked.at) >= time,
+            Refresh::EveryOrChanged(time) => {
+                asked.ask.query != ask.query || (!held && now.since(asked.at) >= time)
+            }
         };
         if asked.is_under_way || !is_due {
             return None;
@@ -135,7 +214,7 @@ impl Queries {
     }
 
     /// Registers an answer or a failure; returns the query if it belongs to the current view.
-    pub fn answered(&mut self, query: &Query, generation: u64) -> Option<Ask> {
+    pub fn answered(&mut self, query: &ViewQuery, generation: u64) -> Option<Ask> {
         let asked = self.asked.iter_mut().filter(|_| generation == self.generation);
         let asked = asked.into_iter().find(|asked| asked.is_under_way && asked.ask.query == *query)?;
         asked.is_under_way = false;
@@ -144,9 +223,9 @@ impl Queries {
 
     /// The next time at which a query is due without other changes.
     pub fn wakes_at(&self) -> Option<At> {
-        let due = |asked: &Asked| match asked.ask.refresh {
-            Refresh::Every(time) if !asked.is_under_way => Some(asked.at + time),
-            _ => None,
+        let due = |asked: &Asked| {
+            let time = asked.ask.refresh.interval().filter(|_| !asked.is_under_way)?;
+            Some(asked.at + time)
         };
         self.asked.iter().filter_map(due).min()
     }
@@ -166,8 +245,8 @@ mod tests {
         vec![Subscription::Ask(Ask { name: "facts", query: query(limit), refresh })]
     }
 
-    fn query(limit: usize) -> Query {
-        Query::Facts { owner: Owner::Fleet, limit }
+    fn query(limit: usize) -> ViewQuery {
+        Query::Facts { owner: Owner::Fleet, limit }.into()
     }
 
     #[test]

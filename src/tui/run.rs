@@ -15,7 +15,7 @@ use crate::domain::id::JobId;
 use crate::domain::intent::Intent;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
-use crate::engine::{Handle, Query};
+use crate::engine::{Handle, Query, QueryError};
 use crate::shutdown;
 use crate::tui::batch_process;
 use crate::tui::caption::{Caption, PresenterCommand};
@@ -29,6 +29,7 @@ use crate::tui::msg::{Mouse, Msg};
 use crate::tui::opening;
 use crate::tui::overlays::card::words;
 use crate::tui::preferences::{Preferences, PreferencesStore};
+use crate::tui::queries::{Telemetry, ViewAnswer, ViewQuery};
 use crate::tui::render::{Drawn, render};
 use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Role, Theme};
@@ -403,8 +404,9 @@ impl Console {
                 self.follows = job.map(|job| tokio::spawn(follow(handle, job, news)).abort_handle());
             }
             Cmd::Query(query, generation) => {
+                let now = self.now();
                 tokio::spawn(async move {
-                    let answer = handle.query(with_whole_path(query.clone())).await;
+                    let answer = answer(&handle, &query, now).await;
                     let _the_screen_has_gone = news.send(Msg::Answered(query, generation, answer)).await;
                 });
             }
@@ -512,7 +514,20 @@ async fn in_order(handle: Handle, intents: Vec<Intent>, words: String, news: mps
     let _the_screen_has_gone = news.send(message).await;
 }
 
-/// Follows a job, from its beginning again whenever the screen could not keep up.
+/// Asks what a view wants to know.
+async fn answer(handle: &Handle, query: &ViewQuery, now: At) -> Result<ViewAnswer, QueryError> {
+    match query {
+        ViewQuery::Engine(query) => {
+            handle.query(with_whole_path(query.clone())).await.map(ViewAnswer::Engine)
+        }
+        ViewQuery::Telemetry(query) => {
+            let answer = handle.telemetry(query.clone()).await?;
+            let ready = tokio::task::spawn_blocking(move || Telemetry::of(answer, now)).await;
+            ready.map(ViewAnswer::Telemetry).map_err(|_| QueryError::Gone)
+        }
+    }
+}
+
 /// A file is named from the folder of this process, which may not be the engine's.
 fn with_whole_path(query: Query) -> Query {
     let whole = |file: Option<Arc<str>>| {
@@ -527,6 +542,7 @@ fn with_whole_path(query: Query) -> Query {
     }
 }
 
+/// Follows a job, from its beginning again whenever the screen could not keep up.
 async fn follow(handle: Handle, job: JobId, news: mpsc::Sender<Msg>) {
     loop {
         let mut followed = match handle.follow(job).await {

@@ -15,6 +15,10 @@ pub enum ListKind {
     Inbox,
     /// Problems.
     Problems,
+    /// What tasks did across agents.
+    Traces,
+    /// What agents logged.
+    Logs,
     /// Jobs that wait, and dead letters.
     Queue,
     /// Rules of routing.
@@ -39,11 +43,13 @@ pub enum ListKind {
 
 impl ListKind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Fleet,
         Self::Tasks,
         Self::Inbox,
         Self::Problems,
+        Self::Traces,
+        Self::Logs,
         Self::Queue,
         Self::Routes,
         Self::Wire,
@@ -63,6 +69,8 @@ impl ListKind {
             Self::Tasks => "tasks",
             Self::Inbox => "inbox",
             Self::Problems => "problems",
+            Self::Traces => "traces",
+            Self::Logs => "logs",
             Self::Queue => "queue",
             Self::Routes => "routes",
             Self::Wire => "wire",

@@ -6,7 +6,7 @@ use super::actions::Action;
 use super::context::Context;
 use super::destination::Target;
 use super::followed_job::FollowedJob;
-use super::queries::{Ask, Subscription};
+use super::queries::{Ask, Subscription, Telemetry};
 use super::step::Step;
 use super::views::frame::inside;
 use super::views::listing::{List, Order};
@@ -107,8 +107,11 @@ pub trait Screen {
         Vec::new()
     }
 
-    /// Takes the answer to one of its queries.
+    /// Takes the engine's answer to one of its queries.
     fn on_answer(&mut self, _ask: &Ask, _answer: Answer) {}
+
+    /// Takes the answer to one of its queries about telemetry.
+    fn on_telemetry(&mut self, _ask: &Ask, _answer: Telemetry) {}
 
     /// The job that it follows, if it follows one.
     fn followed(&self) -> Option<&FollowedJob> {

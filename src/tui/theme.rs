@@ -212,6 +212,7 @@ glyphs! {
     gap "╌" ":" "No updates arrived.",
     bar "━" "=" "A time span.",
     beside "─" "-" "A parallel time span.",
+    point "╵" "'" "A time too short to be drawn.",
     top_left "┌" "+" "Corner.",
     top_right "┐" "+" "Corner.",
     bottom_left "└" "+" "Corner.",

@@ -19,7 +19,7 @@ use crate::tui::overlays::card::Card;
 use crate::tui::overlays::prompt::{Found, Prompt, Words};
 use crate::tui::overlays::views::Views;
 use crate::tui::overlays::{Overlay, copy, go};
-use crate::tui::queries::{Refresh, Subscription};
+use crate::tui::queries::{Subscription, ViewAnswer, ViewQuery};
 use crate::tui::step::{KeyOutcome, Step};
 use crate::tui::theme::{Role, Theme};
 use crate::tui::views::lists::no_column;
@@ -189,7 +189,7 @@ fn ask(model: &mut Model, subscriptions: Vec<Subscription>, cmds: &mut Vec<Cmd>)
     if let Some(every) = due.metrics.filter(|_| !held) {
         let ctx = &mut model.context;
         let wanted = ctx.metrics.ask(ctx.window, ctx.baseline, every, ctx.now);
-        queries.extend(wanted.into_iter().map(Query::Metrics));
+        queries.extend(wanted.into_iter().map(|stretch| Query::Metrics(stretch).into()));
     }
     if let Some(job) = due.follow {
         model.waiting.clear();
@@ -203,34 +203,47 @@ fn ask(model: &mut Model, subscriptions: Vec<Subscription>, cmds: &mut Vec<Cmd>)
 }
 
 /// Handles an answer: metrics go to all views, other answers to the view or the overlay that sent the query.
-fn on_answer(model: &mut Model, query: &Query, generation: u64, answer: Result<Answer, QueryError>) {
+fn on_answer(model: &mut Model, query: &ViewQuery, generation: u64, answer: Result<ViewAnswer, QueryError>) {
     let ask = model.queries.answered(query, generation);
-    match (query, answer) {
-        (Query::Metrics(stretch), Ok(Answer::Metrics(blocks))) => {
-            model.context.metrics.take(*stretch, blocks);
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return on_query_error(model, query, &error),
+    };
+    let answer = match (query, answer) {
+        (ViewQuery::Engine(Query::Metrics(stretch)), ViewAnswer::Engine(Answer::Metrics(blocks))) => {
+            return model.context.metrics.take(*stretch, blocks);
         }
-        (_, Ok(answer)) => {
-            let Some(ask) = ask else { return };
+        (_, answer) => answer,
+    };
+    let Some(ask) = ask else { return };
+    let is_repeated = ask.refresh.interval().is_some();
+    let is_held = is_repeated && model.context.held;
+    match answer {
+        ViewAnswer::Engine(answer) => {
             if let Some(overlay) = model.overlays.iter_mut().find(|overlay| overlay.asks(&ask)) {
                 model.dirty |= overlay.on_answer(&ask, answer, &model.context);
                 return;
             }
-            let is_repeated = matches!(ask.refresh, Refresh::Every(_));
-            if !(is_repeated && model.context.held) {
+            if !is_held {
                 model.view.screen_mut().on_answer(&ask, answer);
-                model.dirty |= !is_repeated;
             }
         }
-        (query, Err(error)) => {
-            if let Query::Metrics(stretch) = query {
-                model.context.metrics.failed(*stretch);
-            }
-            if let (Query::Kill { .. }, View::Drill(view)) = (query, &mut model.view) {
-                view.spare();
-            }
-            model.say(Role::Warn, error.to_string());
+        ViewAnswer::Telemetry(telemetry) if !is_held => {
+            model.view.screen_mut().on_telemetry(&ask, telemetry);
         }
+        ViewAnswer::Telemetry(_) => {}
     }
+    model.dirty |= !is_repeated;
+}
+
+fn on_query_error(model: &mut Model, query: &ViewQuery, error: &QueryError) {
+    if let ViewQuery::Engine(Query::Metrics(stretch)) = query {
+        model.context.metrics.failed(*stretch);
+    }
+    if let (ViewQuery::Engine(Query::Kill { .. }), View::Drill(view)) = (query, &mut model.view) {
+        view.spare();
+    }
+    model.say(Role::Warn, error.to_string());
 }
 
 fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>, cmds: &mut Vec<Cmd>) {
@@ -584,6 +597,7 @@ fn act_by(model: &mut Model, action: Action, by: Option<Chord>, cmds: &mut Vec<C
         }
         Action::LastView => navigation::last_view(model),
         Action::Changes => operator_actions::changes(model),
+        Action::RowLogs => operator_actions::logs(model),
         Action::Group => operator_actions::group(model, None),
         Action::Time => {
             let target = model.view.screen().target(&model.context);

@@ -11,7 +11,7 @@ use crate::cli::session::Session;
 use crate::domain::id::JobId;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
-use crate::domain::trace::TraceId;
+use crate::domain::trace::{self, TraceId};
 use crate::engine::telemetry::answer_stored;
 use crate::net::clock::Clock;
 use crate::protocol::timestamp;
@@ -65,8 +65,7 @@ pub(super) async fn one(
 
 /// A job, an attempt or a task by the beginning of its id, else a trace by its id or in a traceparent.
 fn resolve(source: &Source<'_>, reference: &str) -> Result<TelemetryQuery, Failure> {
-    let id = reference.strip_prefix("00-").and_then(|rest| rest.split('-').next()).unwrap_or(reference);
-    if let Ok(trace) = id.parse::<TraceId>() {
+    if let Some((trace, _)) = trace::named(reference) {
         return Ok(TelemetryQuery::Trace(trace));
     }
     let snapshot = source.snapshot;

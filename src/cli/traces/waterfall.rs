@@ -5,11 +5,10 @@ use std::io::IsTerminal;
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::output::Printer;
-use crate::domain::text::{Untrusted, fit, fit_middle};
+use crate::domain::text::{fit, fit_middle};
 use crate::domain::time::format_measured;
-use crate::telemetry::model::{Activity, Span};
 use crate::telemetry::tree::{Line, Trace, What};
-use crate::telemetry::waterfall::{Cell, bar};
+use crate::telemetry::waterfall::{Cell, activity_word, bar};
 
 /// The width where no terminal says one.
 const WIDTH: usize = 100;
@@ -106,20 +105,11 @@ fn name(trace: &Trace, line: &Line, depth: usize) -> String {
     let error = if span.status.is_error() { "x " } else { "" };
     let moved = if line.moved == 0 { "" } else { " ~" };
     let orphan = if line.orphan { " ?" } else { "" };
+    let word = activity_word(span);
+    let space = if word.is_empty() { "" } else { "  " };
     let room = NAME.saturating_sub(indent.len());
-    let name = format!("{error}{}{}{moved}{orphan}", span.name.line(), kind(span));
+    let name = format!("{error}{}{space}{word}{moved}{orphan}", span.name.line());
     indent + &fit_middle(&name, room)
-}
-
-/// What a span does, where the conventions say so and its name does not.
-fn kind(span: &Span) -> &'static str {
-    let says = |word: &str| Untrusted::contains_ignore_case(&span.name, word);
-    match span.activity() {
-        Activity::McpTool => "  MCP",
-        Activity::Tool if !says("tool") => "  tool",
-        Activity::Model if !says("chat") && !says("model") => "  model",
-        Activity::Tool | Activity::Model | Activity::Agent | Activity::Other => "",
-    }
 }
 
 fn padded(text: &str, width: usize) -> String {

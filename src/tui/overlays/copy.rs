@@ -21,6 +21,9 @@ fn copy(text: String) -> Step {
 pub fn command_of(shared: &Context, target: Target) -> String {
     let snapshot = &shared.snapshot;
     let flags = &shared.info.flags;
+    if let Some((trace, _)) = target.trace {
+        return format!("quarterdeck{flags} traces {trace}");
+    }
     if let Some(attempt) = target.attempt.and_then(|key| snapshot.attempts.get(key)) {
         let intent = match (&attempt.task, attempt.phase) {
             (None, crate::domain::job::Phase::Uncertain) => Intent::Resend { attempt: attempt.id, why: None },
@@ -73,7 +76,14 @@ pub fn menu(shared: &Context, screen: &dyn Screen) -> Menu {
         let short = crate::domain::text::fit(&id, 36);
         lines.push(Line { key: 'i', label: "id", detail: short, step: copy(id) });
     }
-    if let (Some(attempt), Some(agent)) = (attempt, agent)
+    if let Some((trace, span)) = target.trace {
+        let id = trace.to_string();
+        lines.push(Line { key: 'r', label: "trace id", detail: id.clone(), step: copy(id) });
+        if let Some(span) = span {
+            let id = span.to_string();
+            lines.push(Line { key: 's', label: "span id", detail: id.clone(), step: copy(id) });
+        }
+    } else if let (Some(attempt), Some(agent)) = (attempt, agent)
         && let Some(job) = snapshot.job_of(attempt)
         && agent.spec.trace_carrier() != TraceCarrier::Off
     {

@@ -9,6 +9,7 @@ use crate::tui::context::Context;
 use crate::tui::destination::{Destination, Target};
 use crate::tui::step::{Line, Menu, Step};
 use crate::tui::views::problem_rows::headline;
+use crate::tui::views::traces::short;
 use crate::tui::views::waiting::rule_words;
 
 fn open(destination: Destination) -> Step {
@@ -108,8 +109,26 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
             });
         }
     }
+    lines.extend(traced(ctx, target));
     lines.extend(problem(ctx, target, agent_key));
     Menu::new("go to", String::new(), lines)
+}
+
+/// The trace and the logs of what is selected.
+fn traced(ctx: &Context, target: Target) -> Vec<Line> {
+    let trace = target.trace(ctx).map(|(trace, span)| {
+        let page = open(Destination::Trace(trace, span));
+        Line { key: 'x', label: "trace", detail: short(trace), step: page }
+    });
+    let logs = target.logs(ctx).map(|of| {
+        let detail = match (&of.agent, of.span) {
+            (Some(agent), _) => format!("of {}", agent.line().fit(30)),
+            (None, Some(_)) => "of this span".to_owned(),
+            (None, None) => "of the trace".to_owned(),
+        };
+        Line { key: 'l', label: "logs", detail, step: open(Destination::Logs(of)) }
+    });
+    trace.into_iter().chain(logs).collect()
 }
 
 /// The open problem of the agent, or of the task.

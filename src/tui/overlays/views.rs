@@ -28,17 +28,19 @@ const ANEW: std::time::Duration = std::time::Duration::from_secs(1);
 const COUNT: u16 = 22;
 
 /// The views with keys of their own here.
-const VIEWS: [(char, Action); 16] = [
+const VIEWS: [(char, Action); 18] = [
     ('0', Action::ViewNow),
     ('1', Action::ViewFleet),
     ('2', Action::ViewTasks),
     ('3', Action::ViewInbox),
     ('4', Action::ViewProblems),
+    ('5', Action::ViewTraces),
     ('7', Action::ViewMetrics),
     ('9', Action::ViewQueue),
     ('r', Action::ViewRoutes),
     ('u', Action::ViewPulse),
     ('w', Action::ViewWire),
+    ('l', Action::ViewLogs),
     ('s', Action::ViewSources),
     ('c', Action::ViewCandidates),
     ('g', Action::Group),
@@ -277,6 +279,8 @@ fn of_view(ctx: &Context, action: Action) -> String {
                 failing => format!("{failing} of {} failing", snapshot.sources.len()),
             }
         }
+        Action::ViewTraces => "what tasks did across agents".into(),
+        Action::ViewLogs => "what agents logged".into(),
         Action::ViewCandidates => "named by other agents' cards".into(),
         Action::Group => "the fleet, by version, region, label".into(),
         Action::ViewAudit => "who did what, and why".into(),

@@ -289,7 +289,7 @@ impl Screen for AgentView {
 
     fn target(&self, _ctx: &Context) -> Target {
         let attempt = if self.tab == Tab::Tasks { self.list.target() } else { None };
-        Target { agent: Some(self.key), attempt, problem: None }
+        Target { agent: Some(self.key), attempt, problem: None, trace: None }
     }
 
     fn unmark(&mut self) {

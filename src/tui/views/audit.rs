@@ -256,7 +256,7 @@ fn explain(ctx: &Context, entry: &AuditEntry, width: usize) -> about::Lines {
 
 /// The page of what a record is about, as far as it is still known.
 fn destination(ctx: &Context, record: &AuditRecord) -> Option<Destination> {
-    let Target { agent, attempt, problem } = target(ctx, record);
+    let Target { agent, attempt, problem, .. } = target(ctx, record);
     problem
         .map(Destination::Problem)
         .or_else(|| Destination::attempt(ctx, attempt?))
@@ -273,6 +273,7 @@ fn target(ctx: &Context, record: &AuditRecord) -> Target {
         agent: agent.map(|(key, _)| key),
         attempt: attempt.map(|(key, _)| key),
         problem: problem.map(|(key, _)| key),
+        trace: None,
     }
 }
 
@@ -388,7 +389,7 @@ impl Screen for AuditView {
         let since = Some(ctx.window.parts(ctx.now).from.begins());
         let filter = Box::new(AuditFilter { since, ..AuditFilter::default() });
         let records = Query::Audit { filter, before: None, limit: MOST };
-        let ask = |name, query, refresh| Subscription::Ask(Ask { name, query, refresh });
+        let ask = |name, query: Query, refresh| Subscription::Ask(Ask { name, query: query.into(), refresh });
         vec![
             ask("audit", records, Refresh::Every(EVERY)),
             ask("verify", Query::VerifyAudit { head: None }, Refresh::Version(self.checks)),

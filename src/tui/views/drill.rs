@@ -283,12 +283,12 @@ impl Screen for DrillView {
         // What was foretold before they died is what they are compared with.
         let foretell = Ask {
             name: FORETOLD,
-            query: Query::Drill(self.agents.clone()),
+            query: Query::Drill(self.agents.clone()).into(),
             refresh: Refresh::Version(self.version),
         };
         let kill = self.real.as_ref().map(|_| Ask {
             name: KILL,
-            query: Query::Kill { agents: self.agents.clone(), time: DEAD },
+            query: Query::Kill { agents: self.agents.clone(), time: DEAD }.into(),
             refresh: Refresh::Version(0),
         });
         std::iter::once(foretell).chain(kill).map(Subscription::Ask).collect()

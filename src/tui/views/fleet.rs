@@ -313,7 +313,7 @@ impl Screen for FleetView {
     }
 
     fn target(&self, _ctx: &Context) -> Target {
-        Target { agent: self.list.target().and_then(Key::agent), attempt: None, problem: None }
+        Target { agent: self.list.target().and_then(Key::agent), attempt: None, problem: None, trace: None }
     }
 
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {

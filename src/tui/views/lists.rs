@@ -4,12 +4,13 @@ use super::listing::{LARGE, List, Order, Rows};
 use super::queue::QueueRows;
 use super::task_rows::TaskRows;
 use super::{
-    View, agent_rows, audit, candidates, changes, fleet, inbox, metrics, now, problem_rows, problems, pulse,
-    queue, route_rows, routes, sources, task_rows, tasks, wire,
+    View, agent_rows, audit, candidates, changes, fleet, inbox, logs, metrics, now, problem_rows, problems,
+    pulse, queue, route_rows, routes, sources, task_rows, tasks, trace_rows, traces, wire,
 };
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::tui::context::Context;
+use crate::tui::destination::LogsOf;
 use crate::tui::preferences::Columns;
 use crate::tui::saved_view::{ListKind, ListSettings, SavedView};
 use crate::tui::widgets::table::{Column, TableColumn};
@@ -22,6 +23,8 @@ impl ListKind {
             Self::Tasks => task_rows::TaskColumn::COLUMNS,
             Self::Inbox => inbox::WaitingColumn::COLUMNS,
             Self::Problems => problem_rows::ProblemColumn::COLUMNS,
+            Self::Traces => trace_rows::TraceColumn::COLUMNS,
+            Self::Logs => logs::LogColumn::COLUMNS,
             Self::Queue => queue::QueueColumn::COLUMNS,
             Self::Routes => route_rows::RouteColumn::COLUMNS,
             Self::Wire => wire::FrameColumn::COLUMNS,
@@ -48,6 +51,8 @@ impl ListKind {
             Self::Tasks => tasks::TasksView::new().into(),
             Self::Inbox => inbox::InboxView::new().into(),
             Self::Problems => problems::ProblemsView::new().into(),
+            Self::Traces => traces::TracesView::new().into(),
+            Self::Logs => logs::LogsView::new(LogsOf::default()).into(),
             Self::Queue => queue::QueueView::new().into(),
             Self::Routes => routes::RoutesView::new().into(),
             Self::Wire => wire::WireView::new(None).into(),
@@ -87,6 +92,8 @@ impl ListKind {
             }
             Self::Inbox => &["agent", "wants", "question", "job"],
             Self::Problems => &["agent", "state", "kind", "severity", "owner"],
+            Self::Traces => trace_rows::FILTER_KEYS,
+            Self::Logs => &["severity", "agent", "text", "trace", "span", "logger", "level"],
             Self::Queue => &["job", "waits-for", "rule", "cause", "from", "caller", "is"],
             Self::Routes => &["rule", "matches", "sends-to", "balance"],
             Self::Wire => &["agent", "kind", "call", "method", "task", "frame"],
@@ -168,6 +175,8 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView, queue: &QueueRows) -> Opt
         ListKind::Queue => count(queue, snapshot, &order),
         // Their rows are read only while their view is shown.
         ListKind::Wire
+        | ListKind::Traces
+        | ListKind::Logs
         | ListKind::Routes
         | ListKind::Now
         | ListKind::Metrics

@@ -20,6 +20,7 @@ pub mod help;
 pub mod inbox;
 pub mod listing;
 pub mod lists;
+pub mod logs;
 pub mod measured;
 pub mod messages;
 pub mod metrics;
@@ -38,20 +39,26 @@ pub mod rule_stats;
 pub mod rules_file;
 pub mod shift_lines;
 pub mod sources;
+pub mod span_detail;
 pub mod strip;
 pub mod task;
 pub mod task_rows;
 pub mod tasks;
 pub mod timeline;
 pub mod timeline_pane;
+pub mod trace;
+pub mod trace_rows;
+pub mod trace_tree;
+pub mod traces;
 pub mod waiting;
+pub mod waterfall;
 pub mod wire;
 
 use std::sync::Arc;
 
 use super::actions::Action;
 use super::context::Context;
-use super::destination::Destination;
+use super::destination::{Destination, LogsOf};
 use super::saved_view::{ListSettings, SavedView};
 use super::screen::Screen;
 
@@ -94,6 +101,9 @@ views! {
     Task "task" task::TaskView,
     Inbox "inbox" inbox::InboxView,
     Problems "problems" problems::ProblemsView,
+    Traces "traces" traces::TracesView,
+    Trace "trace" trace::TraceView,
+    Logs "logs" logs::LogsView,
     Queue "queue" queue::QueueView,
     Routes "routes" routes::RoutesView,
     Metrics "metrics" metrics::MetricsView,
@@ -118,6 +128,8 @@ impl View {
             Action::ViewTasks => tasks::TasksView::new().into(),
             Action::ViewInbox => inbox::InboxView::new().into(),
             Action::ViewProblems => problems::ProblemsView::new().into(),
+            Action::ViewTraces => traces::TracesView::new().into(),
+            Action::ViewLogs => logs::LogsView::new(LogsOf::default()).into(),
             Action::ViewQueue => queue::QueueView::new().into(),
             Action::ViewRoutes => routes::RoutesView::new().into(),
             Action::ViewMetrics => metrics::MetricsView::new().into(),
@@ -149,6 +161,8 @@ impl View {
             Destination::TasksOfAgent(agent) => tasks::TasksView::of_agent(ctx, agent).into(),
             Destination::TasksOfContext(context) => tasks::TasksView::of_context(context).into(),
             Destination::Problem(key) => problems::ProblemsView::new().at(key).into(),
+            Destination::Trace(trace, span) => trace::TraceView::new(trace, span).into(),
+            Destination::Logs(of) => logs::LogsView::new(of).into(),
             Destination::Source(key) => sources::SourcesView::new().at(key).into(),
             Destination::MetricsBy(by) => metrics::MetricsView::new().by(by).into(),
             Destination::RoutesOfJob(key, id) => routes::RoutesView::new().of_job(key, id).into(),

@@ -468,14 +468,14 @@ impl Screen for ProblemsView {
     fn target(&self, ctx: &Context) -> Target {
         let Some((key, problem)) = self.selected(ctx) else { return Target::default() };
         if let (Pane::Evidence, Some(Item::Attempt(attempt))) = (self.pane, self.items().get(self.item)) {
-            return Target { agent: problem.agent, attempt: Some(*attempt), problem: Some(key) };
+            return Target { agent: problem.agent, attempt: Some(*attempt), problem: Some(key), trace: None };
         }
         let attempt = if problem::is_of_tasks(problem) {
             diagnosis::evidence(&ctx.snapshot, problem, 1).first().copied()
         } else {
             None
         };
-        Target { agent: problem.agent, attempt, problem: Some(key) }
+        Target { agent: problem.agent, attempt, problem: Some(key), trace: None }
     }
 
     fn marked(&self, ctx: &Context) -> Vec<AttemptKey> {

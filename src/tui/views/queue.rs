@@ -369,7 +369,7 @@ impl Screen for QueueView {
     fn target(&self, ctx: &Context) -> Target {
         let attempt = self.list.target().and_then(|key| Self::attempt(ctx, key));
         let agent = attempt.and_then(|key| ctx.snapshot.attempts.get(key)).map(|attempt| attempt.agent);
-        Target { agent, attempt, problem: None }
+        Target { agent, attempt, problem: None, trace: None }
     }
 
     fn marked(&self, ctx: &Context) -> Vec<AttemptKey> {

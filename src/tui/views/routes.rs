@@ -581,13 +581,13 @@ impl Screen for RoutesView {
     fn queries(&self, ctx: &Context) -> Vec<Subscription> {
         let mut all = vec![Subscription::Ask(Ask {
             name: "rules",
-            query: Query::Explain(None),
+            query: Query::Explain(None).into(),
             refresh: Refresh::Every(EVERY),
         })];
         match &self.subject {
             Some(Subject::Message { send, .. }) => all.push(Subscription::Ask(Ask {
                 name: "message",
-                query: Query::Explain(Some(send.clone())),
+                query: Query::Explain(Some(send.clone())).into(),
                 refresh: Refresh::Version(self.reads),
             })),
             Some(Subject::Job { key, id, .. }) => {

@@ -212,11 +212,11 @@ impl RulesFilePane {
     pub fn queries(&self) -> Vec<Subscription> {
         let mut all = vec![Subscription::Ask(Ask {
             name: "rules file",
-            query: Query::RulesFile { file: self.named.clone() },
+            query: Query::RulesFile { file: self.named.clone() }.into(),
             refresh: Refresh::Every(EVERY),
         })];
         if let Some(run) = self.run.as_ref().filter(|run| !run.is_over) {
-            let query = self.asked(run);
+            let query = self.asked(run).into();
             all.push(Subscription::Ask(Ask { name: "replay", query, refresh: Refresh::Version(0) }));
         }
         all

@@ -512,6 +512,7 @@ impl Screen for TaskView {
             (Action::Filter, "search"),
             (Action::EditCopy, "edit a copy"),
             (Action::GoTo, "go to"),
+            (Action::RowLogs, "logs"),
             (Action::Raw, "raw"),
             (Action::FullScreen, "full"),
             (Action::Check, "check now"),
@@ -523,7 +524,9 @@ impl Screen for TaskView {
 
     fn target(&self, ctx: &Context) -> Target {
         match self.latest(ctx) {
-            Some((key, attempt)) => Target { agent: Some(attempt.agent), attempt: Some(key), problem: None },
+            Some((key, attempt)) => {
+                Target { agent: Some(attempt.agent), attempt: Some(key), problem: None, trace: None }
+            }
             None => Target::default(),
         }
     }

@@ -194,7 +194,7 @@ impl Screen for TasksView {
     fn target(&self, ctx: &Context) -> Target {
         let attempt = self.list.target();
         let agent = attempt.and_then(|key| ctx.snapshot.attempts.get(key)).map(|attempt| attempt.agent);
-        Target { agent: agent.or(self.list.source.agent), attempt, problem: None }
+        Target { agent: agent.or(self.list.source.agent), attempt, problem: None, trace: None }
     }
 
     fn unmark(&mut self) {

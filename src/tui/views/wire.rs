@@ -468,7 +468,7 @@ impl Screen for WireView {
     }
 
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
-        let query = Query::Wire { agent: self.agent, known: self.count };
+        let query = Query::Wire { agent: self.agent, known: self.count }.into();
         vec![Subscription::Ask(Ask { name: "frames", query, refresh: Refresh::Every(EVERY) })]
     }
 

@@ -50,6 +50,14 @@ impl Filter {
         self.terms.is_empty()
     }
 
+    /// The columns whose value must be one that was typed, with that value.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.terms.iter().filter_map(|term| match term {
+            Term::Key(key, value) => Some((key.as_str(), value.as_str())),
+            Term::Has(_) | Term::Not(_) | Term::Near(_) => None,
+        })
+    }
+
     /// True if it asks for one value of a column.
     pub fn asks_for(&self, key: &str) -> bool {
         self.terms.iter().any(|term| matches!(term, Term::Key(named, _) if named == key))
@@ -75,7 +83,7 @@ fn term(word: &str) -> Option<Term> {
     }
     if let Some((key, value)) = word.split_once('=')
         && !key.is_empty()
-        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
     {
         return Some(Term::Key(key.to_ascii_lowercase(), value.to_owned()));
     }

@@ -81,8 +81,7 @@ fn the_command_line_says_what_there_is() {
         ("probelms", "no command, agent, task, job or problem \"probelms\"; nearest: problems"),
         ("cashier-3x", "nearest: cashier-"),
         ("zzzzzzzz", "no command, agent, task, job or problem \"zzzzzzzz\""),
-        ("logs", "no logs are collected; i raw JSON, :wire requests and events"),
-        ("traces", "no traces are collected"),
+        ("topology", "there is no topology; 1 the fleet"),
         ("fleet_nowhere", "no fleet nowhere; there are prod-eu, staging"),
     ] {
         let mut console = Console::new(120, 40);
@@ -110,12 +109,8 @@ fn the_command_line_says_what_there_is() {
 fn keys_of_other_consoles_say_what_to_use_instead() {
     let mut console = Console::new(120, 40);
     let before = console.model.context.messages.len();
-    for (key, said) in [
-        ("l", "no logs are collected; i raw JSON, :wire"),
-        ("5", "no traces are collected; :wire"),
-        ("6", "there is no topology; 1 the fleet"),
-        ("8", "there are no workflows; 2 tasks"),
-    ] {
+    for (key, said) in [("6", "there is no topology; 1 the fleet"), ("8", "there are no workflows; 2 tasks")]
+    {
         console.press(key);
         assert!(console.last_line().contains(said), "{key}: {}", console.last_line());
     }

@@ -16,6 +16,7 @@ mod scene;
 mod screens;
 mod shifted;
 mod sizes;
+mod traced;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use quarterdeck::tui::format::Clocks;
 use quarterdeck::tui::keymap::Chord;
 use quarterdeck::tui::model::Model;
 use quarterdeck::tui::msg::Msg;
+use quarterdeck::tui::queries::{Telemetry, ViewAnswer, ViewQuery};
 use quarterdeck::tui::render::render;
 use quarterdeck::tui::theme::{Depth, Theme};
 use quarterdeck::tui::update::update;
@@ -102,7 +104,13 @@ impl Console {
                     }
                     Cmd::Follow(None) => {}
                     Cmd::Query(query, generation) => {
-                        let answer = Ok(self.answer(&query));
+                        let answer = Ok(match &query {
+                            ViewQuery::Engine(query) => ViewAnswer::Engine(self.answer(query)),
+                            ViewQuery::Telemetry(query) => {
+                                let answer = traced::answer(&self.scene, &self.cast, query);
+                                ViewAnswer::Telemetry(Telemetry::of(answer, self.now))
+                            }
+                        });
                         answers.push(Msg::Answered(query, generation, answer));
                     }
                     Cmd::Index(work, snapshot) => {

@@ -6,6 +6,7 @@ use quarterdeck::domain::job::task::TaskState;
 use quarterdeck::net::tap::{Fault, Frame, Kind, Label, Method};
 use quarterdeck::tui::cmd::Cmd;
 use quarterdeck::tui::msg::Msg;
+use quarterdeck::tui::queries::ViewAnswer;
 use quarterdeck::tui::theme::{Depth, Theme};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -119,6 +120,12 @@ fn every_screen_at_every_size() {
         ("problems", "4"),
         ("problems-evidence", "4 j tab tab j"),
         ("problems-log", "4 j tab tab tab"),
+        ("traces", "5"),
+        ("trace", "2 / \"88213\" enter enter g x"),
+        ("trace-span", "2 / \"88213\" enter enter g x / \"post\" enter"),
+        ("trace-logs", "2 / \"88213\" enter enter g x f"),
+        ("logs", ": \"logs\" enter"),
+        ("logs-around", ": \"logs\" enter / \"severity=error\" enter"),
         ("queue", "9"),
         ("task-queued", "9 enter"),
         ("routes", "v r"),
@@ -194,6 +201,9 @@ fn screens_are_drawn_in_ascii_too() {
         "esc",
         "n",
         "esc",
+        "5",
+        "enter",
+        ": \"logs\" enter",
         "2",
         "enter",
     ] {
@@ -225,6 +235,11 @@ fn any_size_is_drawn() {
                 "/",
                 "v",
                 "v w d",
+                "5",
+                "5 enter",
+                "5 enter tab",
+                "v l",
+                "v l / \"ledger\" enter",
                 "v s",
             ] {
                 let mut console = Console::new(width, height);
@@ -354,7 +369,11 @@ fn a_broken_audit_is_shown_with_its_place() {
         Cmd::Query(asked, generation) if *asked == query => Some(*generation),
         _ => None,
     });
-    console.send([Msg::Answered(query, generation.unwrap(), Ok(Answer::AuditVerified(found)))]);
+    console.send([Msg::Answered(
+        query.into(),
+        generation.unwrap(),
+        Ok(ViewAnswer::Engine(Answer::AuditVerified(found))),
+    )]);
     let screen = console.screen();
     assert!(screen.contains("DOES NOT HOLD, checked 03:04"), "{screen}");
     assert!(screen.contains("BROKEN    job:0191 row 3: this row is missing"), "{screen}");

@@ -12,7 +12,7 @@ use super::Console;
 const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 60)];
 
 /// How each view of the table is opened.
-const OPENED: [(&str, &str); 20] = [
+const OPENED: [(&str, &str); 23] = [
     ("now", "0"),
     ("fleet", "1"),
     ("agent", "1 enter"),
@@ -20,6 +20,9 @@ const OPENED: [(&str, &str); 20] = [
     ("task", "2 / \"88213\" enter enter"),
     ("inbox", "3"),
     ("problems", "4"),
+    ("traces", "5"),
+    ("trace", "2 / \"88213\" enter enter g x"),
+    ("logs", "v l"),
     ("queue", "9"),
     ("routes", "v r"),
     ("metrics", "7"),

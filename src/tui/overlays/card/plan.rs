@@ -11,7 +11,7 @@ use crate::tui::command;
 use crate::tui::context::Context;
 use crate::tui::overlays::card::delegated::at_agents;
 use crate::tui::overlays::card::{About, Card};
-use crate::tui::queries::{Ask, Refresh, Subscription};
+use crate::tui::queries::{Ask, Refresh, Subscription, ViewQuery};
 use crate::tui::theme::Role;
 
 /// The name of the query.
@@ -45,8 +45,11 @@ impl Card {
 
     pub(in crate::tui) fn queries(&self, ctx: &Context) -> Vec<Subscription> {
         let acts = self.acts(ctx);
-        let ask =
-            Ask { name: PLAN, query: Query::Plan(acts.clone()), refresh: Refresh::Version(self.version) };
+        let ask = Ask {
+            name: PLAN,
+            query: Query::Plan(acts.clone()).into(),
+            refresh: Refresh::Version(self.version),
+        };
         (!acts.is_empty()).then_some(Subscription::Ask(ask)).into_iter().collect()
     }
 
@@ -55,7 +58,9 @@ impl Card {
     }
 
     pub(in crate::tui) fn on_answer(&mut self, ask: &Ask, answer: Answer, ctx: &Context) -> bool {
-        let (Query::Plan(acts), Answer::Planned(plan)) = (&ask.query, answer) else { return false };
+        let (ViewQuery::Engine(Query::Plan(acts)), Answer::Planned(plan)) = (&ask.query, answer) else {
+            return false;
+        };
         let is_first = self.planned.as_ref().is_none_or(|(known, _)| known != acts);
         self.take_plan(ctx, &plan, is_first);
         self.planned = Some((acts.clone(), *plan));

@@ -12,7 +12,7 @@ use crate::engine::{Answer, Query};
 use crate::tui::context::Context;
 use crate::tui::draft::Purpose;
 use crate::tui::overlays::composer::{At, Composer, to};
-use crate::tui::queries::{Ask, Refresh, Subscription};
+use crate::tui::queries::{Ask, Refresh, Subscription, ViewQuery};
 use crate::tui::theme::Role;
 use crate::tui::views::explained;
 
@@ -28,10 +28,10 @@ impl Composer {
         if self.purpose != Purpose::New {
             return Vec::new();
         }
-        let rules = Ask { name: RULES, query: Query::Explain(None), refresh: Refresh::Every(EVERY) };
+        let rules = Ask { name: RULES, query: Query::Explain(None).into(), refresh: Refresh::Every(EVERY) };
         let message = self.question(ctx).map(|send| Ask {
             name: MESSAGE,
-            query: Query::Explain(Some(send)),
+            query: Query::Explain(Some(send)).into(),
             refresh: Refresh::Version(self.router.reads()),
         });
         std::iter::once(rules).chain(message).map(Subscription::Ask).collect()
@@ -46,7 +46,7 @@ impl Composer {
     pub fn on_answer(&mut self, ask: &Ask, answer: Answer, ctx: &Context) -> bool {
         let Answer::Explained(answer) = answer else { return false };
         match &ask.query {
-            Query::Explain(Some(send)) => self.router.explains(send, answer),
+            ViewQuery::Engine(Query::Explain(Some(send))) => self.router.explains(send, answer),
             _ => {
                 let news = self.router.read(answer.rules);
                 if news && self.at == At::To {

@@ -560,7 +560,9 @@ impl Screen for InboxView {
 
     fn target(&self, ctx: &Context) -> Target {
         match self.selected(ctx) {
-            Some((key, attempt)) => Target { agent: Some(attempt.agent), attempt: Some(key), problem: None },
+            Some((key, attempt)) => {
+                Target { agent: Some(attempt.agent), attempt: Some(key), problem: None, trace: None }
+            }
             None => Target::default(),
         }
     }

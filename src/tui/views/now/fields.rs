@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::id::JobId;
 use crate::domain::text::Untrusted;
 use crate::engine::Query;
-use crate::tui::queries::{Ask, Refresh, Subscription};
+use crate::tui::queries::{Ask, Refresh, Subscription, ViewQuery};
 
 /// Names and values of one message.
 pub type Fields = Vec<(Untrusted, Untrusted)>;
@@ -22,7 +22,8 @@ impl FieldCache {
     /// The query for jobs that have not been read yet; `None` if all have.
     pub fn query(&self, jobs: &[JobId]) -> Option<Subscription> {
         let unread: Arc<[JobId]> = jobs.iter().filter(|job| !self.0.contains_key(*job)).copied().collect();
-        let ask = |jobs| Ask { name: "fields", query: Query::Fields { jobs }, refresh: Refresh::Version(0) };
+        let ask =
+            |jobs| Ask { name: "fields", query: Query::Fields { jobs }.into(), refresh: Refresh::Version(0) };
         (!unread.is_empty()).then(|| Subscription::Ask(ask(unread)))
     }
 
@@ -33,7 +34,7 @@ impl FieldCache {
         }
         self.0.extend(fields);
         // A job without any is not read again.
-        if let Query::Fields { jobs } = &ask.query {
+        if let ViewQuery::Engine(Query::Fields { jobs }) = &ask.query {
             for job in jobs.iter() {
                 self.0.entry(*job).or_default();
             }
