@@ -206,6 +206,7 @@ fn command(remedy: &Remedy) -> String {
         Remedy::ReleaseBreaker => "`quarterdeck breaker NAME auto` gives it back to the engine".into(),
         Remedy::CloseBreaker => "`quarterdeck breaker NAME close` closes it now".into(),
         Remedy::Resume => "`quarterdeck drain NAME --resume` puts it back".into(),
+        Remedy::GiveReason => "add --why and the reason".into(),
     }
 }
 

@@ -148,8 +148,10 @@ fn print_candidates(decision: &Decision, snapshot: &Snapshot, out: &mut Printer)
             ]
         })
         .collect();
-    for line in table(&["AGENT", "SCORE", "IN FLIGHT", "TASK TIME", "HEALTH", "VERDICT"], &rows) {
-        out.row(&line);
+    if !rows.is_empty() {
+        for line in table(&["AGENT", "SCORE", "IN FLIGHT", "TASK TIME", "HEALTH", "VERDICT"], &rows) {
+            out.row(&line);
+        }
     }
     if let Some(words) = shift_words(decision, snapshot) {
         out.field("Shift", words);

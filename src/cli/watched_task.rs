@@ -550,7 +550,13 @@ impl WatchedTask {
             TaskState::AuthRequired => out.warn("it needs a login that is given to the agent out of band"),
             TaskState::Failed => out.warn("the task failed"),
             TaskState::Rejected => out.warn("the agent rejected the task"),
-            TaskState::Canceled => out.warn("the task was canceled"),
+            TaskState::Canceled => {
+                // A limit of its rule cancels a task too, and nobody asked for that.
+                let snapshot = self.session.handle.snapshot();
+                let plan = snapshot.job_of(attempt).and_then(|job| job.plan.as_ref());
+                let why = plan.and_then(|plan| plan.dead.as_ref()).map(|why| format!(": {why}"));
+                out.warn(format!("the task was canceled{}", why.unwrap_or_default()));
+            }
             _ => {}
         }
     }

@@ -294,7 +294,7 @@ impl Cause {
                 "compare its version, host and dependencies with its replicas; it is retried automatically"
             }
             Self::Breaker(_) => {
-                "it is retried automatically; `quarterdeck breaker NAME close` closes the breaker now"
+                "it is retried automatically; closing the breaker by hand sends work there at once"
             }
             Self::Interface(cause) => cause.next_step(),
             Self::Failing(_) => "see the failed calls in the wire view",

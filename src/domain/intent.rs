@@ -483,6 +483,8 @@ pub enum Remedy {
     CloseBreaker,
     /// Put the agent back in service.
     Resume,
+    /// Give a reason.
+    GiveReason,
 }
 
 impl Remedy {
@@ -499,6 +501,7 @@ impl Remedy {
             Self::ReleaseBreaker => "release-breaker",
             Self::CloseBreaker => "close-breaker",
             Self::Resume => "resume",
+            Self::GiveReason => "give-reason",
         }
     }
 
@@ -515,6 +518,7 @@ impl Remedy {
             Self::ReleaseBreaker,
             Self::CloseBreaker,
             Self::Resume,
+            Self::GiveReason,
         ];
         all.into_iter().find(|remedy| remedy.as_str() == word)
     }

@@ -287,6 +287,7 @@ fn keys_for(model: &Model, remedy: &Remedy) -> String {
         }
         Remedy::CloseBreaker => format!("{} on the agent closes it", key(Action::Service)),
         Remedy::Resume => format!("{} on the agent puts it back", key(Action::Service)),
+        Remedy::GiveReason => "write the reason into its card".into(),
     }
 }
 

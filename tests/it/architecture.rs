@@ -258,6 +258,22 @@ fn modules_use_only_what_they_may() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What the core says is read on every surface, and each has its own way to act: a command here, a key there.
+#[test]
+fn the_core_names_no_command_of_a_surface() {
+    let (mut files, mut faults) = (Vec::new(), Vec::new());
+    sources(&src().join("domain"), &mut files);
+    for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        for (number, line) in code(&text) {
+            if ["`quarterdeck ", "--why", "--end"].iter().any(|word| line.contains(word)) {
+                faults.push(format!("{}:{number}: {}", file.display(), line.trim()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn raw_text_of_agents_is_used_only_where_allowed() {
     let mut files = Vec::new();

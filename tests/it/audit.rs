@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use quarterdeck::demo::Behaviour;
+use quarterdeck::domain::agent::{AgentSpec, Source};
 use quarterdeck::domain::audit::page::{AuditEntry, AuditFilter, Head};
 use quarterdeck::domain::audit::{
     ActOutcome, AuditRecord, AuditTarget, Hash, Submitter, Surface, owner_words,
@@ -12,7 +13,8 @@ use quarterdeck::domain::audit::{
 use quarterdeck::domain::fact::Owner;
 use quarterdeck::domain::id::{AgentId, JobId, Rng};
 use quarterdeck::domain::input::Rules;
-use quarterdeck::domain::intent::{Intent, Refusal};
+use quarterdeck::domain::intent::{Intent, Refusal, Remedy};
+use quarterdeck::domain::job::message::Part;
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
 use quarterdeck::engine::handle::wire::{Hello, Tasks};
@@ -479,8 +481,7 @@ async fn every_surface_is_recorded_and_held_to_the_same_rules() {
                 (&bulk, cancel(Some("bad version")), "cancel", false),
             ] {
                 let refused = handle.submit(intent.clone()).await;
-                let wants_reason =
-                    matches!(&refused, Err(Refusal::NotNow(why)) if why.raw().contains("give a reason"));
+                let wants_reason = matches!(&refused, Err(Refusal::Instead(_, Remedy::GiveReason)));
                 assert_eq!(wants_reason, protect && needs_reason, "{surface} {intent:?}: {refused:?}");
                 // The second cancel of a task is refused on every fleet.
                 let is_refused = refused.is_err();
@@ -543,6 +544,34 @@ fn a_submitter_without_a_name_is_not_the_operator() {
     }
 }
 
+/// What an act without a name changed is told as of whom the audit records.
+#[test]
+fn the_facts_of_an_act_and_its_record_have_the_same_name() {
+    for (by, who) in [
+        (Submitter { surface: Surface::Cli, ..Submitter::default() }, "operator"),
+        (Submitter { surface: Surface::Socket, peer: Some(7), ..Submitter::default() }, "unnamed"),
+        (Submitter::default(), "quarterdeck"),
+    ] {
+        let mut core = quarterdeck::domain::core::Core::new(State::default(), Rules::default(), 7);
+        let mut out = quarterdeck::domain::core::Out::default();
+        let url = "http://127.0.0.1:1".to_owned();
+        let specs = vec![AgentSpec::at(url, Source::Config)];
+        core.step(at(0), quarterdeck::domain::input::Input::Configured(specs), &mut out);
+        let agent = core.state().agents().iter().next().unwrap().1.id;
+        let send =
+            Intent::Send(Box::new(quarterdeck::domain::intent::Send::new(agent, vec![Part::text("hello")])));
+        let mut out = quarterdeck::domain::core::Out::default();
+        core.step(
+            at(1),
+            quarterdeck::domain::input::Input::Intent { ticket: 1, intent: send, by: Some(by) },
+            &mut out,
+        );
+        assert_eq!(out.audits[0].who.raw(), who);
+        let job = core.state().jobs().iter().next().unwrap().1;
+        assert_eq!(job.caller.as_ref().map(|caller| caller.raw()), Some(who));
+    }
+}
+
 /// The command line: what it records, prints and verifies, and how it ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_shows_verifies_and_exports() {
@@ -570,7 +599,7 @@ async fn the_command_shows_verifies_and_exports() {
     let named = json(&run(&["agents", "--timeout", "1s", "-o", "json"]).await.1);
     let name = named["agents"][0]["name"].as_str().unwrap().to_owned();
     let (code, _, err) = run(&["breaker", &name, "open"]).await;
-    assert!(code == Some(1) && err.contains("this fleet is protected, so give a reason: --why"), "{err}");
+    assert!(code == Some(1) && err.contains("with a reason only") && err.contains("--why"), "{err}");
     assert_eq!(run(&["breaker", &name, "open", "--why", "it lies"]).await.0, Some(0));
     assert_eq!(run(&["--read-only", "breaker", &name, "close", "--why", "x"]).await.0, Some(1));
     let audit = json(&run(&["audit", "-o", "json"]).await.1);

@@ -121,6 +121,37 @@ async fn many_tasks_are_moved_after_a_plan() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_protected_fleet_wants_a_reason_for_many_tasks() {
+    let desk = Desk::new(vec![part("one", Behaviour::Silent), part("two", Behaviour::Silent)]);
+    let config = desk.dir.path().join("config.toml");
+    let plain = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, plain.replacen("[fleet.default]", "[fleet.default]\nprotect = true", 1)).unwrap();
+    assert!(std::fs::read_to_string(&config).unwrap().contains("protect = true"), "{plain}");
+    for _ in 0..2 {
+        sent(&desk, "one", &[]).await;
+    }
+    for act in ["cancel", "reroute"] {
+        let output = desk.run(&["task", act, "--agent", "one", "--yes"]).await;
+        assert_eq!(output.status.code(), Some(1), "{act}: {}", text(&output.stderr));
+        let says = text(&output.stderr);
+        assert!(says.contains("nothing was done") && says.contains("--why"), "{act}: {says}");
+    }
+    assert_eq!(live(&desk, "one").await.len(), 2);
+    // One task needs none.
+    let one = live(&desk, "one").await.remove(0);
+    desk.json(&["task", "cancel", "-a", "one", &one]).await;
+    sent(&desk, "one", &[]).await;
+    desk.json(&["task", "cancel", "--agent", "one", "--yes", "--why", "wrong input"]).await;
+    assert_eq!(live(&desk, "one").await.len(), 0);
+    let acts = desk.json(&["audit", "--intent", "cancel-with-delegated", "--limit", "2"]).await;
+    assert_eq!(
+        (&acts["audit"][0]["bulk"], &acts["audit"][0]["why"]),
+        (&2.into(), &"wrong input".into()),
+        "{acts}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drill_changes_nothing_unless_it_is_for_real() {
     let desk = Desk::new(vec![part("one", Behaviour::Silent), part("two", Behaviour::Silent)]);
     sent(&desk, "one", &[]).await;

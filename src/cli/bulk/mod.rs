@@ -21,7 +21,7 @@ use super::output::{Failure, Printer};
 use super::reroute::agent_named;
 use super::session::{Session, Setup, probed};
 use crate::domain::id::{AgentId, AttemptId};
-use crate::domain::intent::{Intent, Refusal};
+use crate::domain::intent::{Intent, Refusal, Remedy};
 use crate::domain::job::Phase;
 use crate::domain::job::carry::Carry;
 use crate::domain::rehearsal::plan::{Becomes, MOST, Plan};
@@ -106,8 +106,12 @@ async fn act(session: &Session, asked: &Asked<'_>, out: &mut Printer) -> Result<
     let mut attempts = asked.filter.select(&snapshot, asked.act, asked.ids)?;
     let of = asked.filter.words();
     if attempts.is_empty() {
-        return Err(Failure::new(1, "QUARTERDECK_ERR_NOTHING", format!("no task fits{of}"))
-            .hint("quarterdeck task list shows the tasks of all agents"));
+        return Err(Failure::new(
+            1,
+            "QUARTERDECK_ERR_NOTHING",
+            format!("no task to {}{of}", asked.act.verb()),
+        )
+        .hint("quarterdeck task list shows the tasks of all agents"));
     }
     let left_out = attempts.len().saturating_sub(MOST);
     attempts.truncate(MOST);
@@ -131,11 +135,17 @@ async fn act(session: &Session, asked: &Asked<'_>, out: &mut Printer) -> Result<
             return Err(Failure::new(1, "QUARTERDECK_ERR_NOTHING", "nothing was done"));
         }
     }
+    let handle = session.handle.clone().one_of(acts.len());
     let mut refused: Vec<(AttemptId, Refusal)> = Vec::new();
     for (at, attempt) in acts.iter().enumerate() {
         out.progress(format!("{} of {}", at + 1, acts.len()));
         for intent in intents(attempt) {
-            if let Err(refusal) = session.handle.submit(intent).await {
+            if let Err(refusal) = handle.submit(intent).await {
+                if matches!(refusal, Refusal::Instead(_, Remedy::GiveReason)) {
+                    // It holds for all of them, and for the first one already.
+                    let words = format!("nothing was done: {refusal}");
+                    return beside(Failure { message: words.into(), ..Failure::from_refusal(&refusal) }, out);
+                }
                 refused.push((*attempt, refusal));
                 break;
             }

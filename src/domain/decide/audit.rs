@@ -8,10 +8,10 @@ use crate::domain::agent::service::ServiceChange;
 use crate::domain::agent::shift::ShiftChange;
 use crate::domain::audit::{ActOutcome, AuditRecord, AuditTarget, Submitter, Surface};
 use crate::domain::decide::turn::Turn;
-use crate::domain::decide::{dispatch, fleet, not_now, person};
+use crate::domain::decide::{dispatch, fleet, instead, person};
 use crate::domain::fact::Owner;
 use crate::domain::id::{AgentId, AttemptId, JobId};
-use crate::domain::intent::{Intent, Receipt, Refusal, Send};
+use crate::domain::intent::{Intent, Receipt, Refusal, Remedy, Send};
 use crate::domain::job::message::Part;
 use crate::domain::problem::ProblemAct;
 use crate::domain::route::Target;
@@ -34,7 +34,7 @@ pub(super) fn begun(turn: &Turn, intent: &Intent, by: &Submitter) -> Option<Audi
     Some(AuditRecord {
         at: turn.at,
         owner,
-        who: who(turn, intent, by),
+        who: turn.operator(),
         surface: by.surface,
         peer: by.peer,
         intent: word(intent).into(),
@@ -88,11 +88,12 @@ pub(super) fn protected(turn: &Turn, intent: &Intent, by: &Submitter) -> Result<
     if !turn.rules.protect || has_reason || !intent.wants_reason(by.bulk > 1) {
         return Ok(());
     }
-    Err(not_now("this fleet is protected, so give a reason: --why on the command line, or the card's line"))
+    Err(instead("this fleet is protected and takes this with a reason only", Remedy::GiveReason))
 }
 
-/// The operator. What the engine's own process does without an operator is done by the program.
-fn who(turn: &Turn, intent: &Intent, by: &Submitter) -> Untrusted {
+/// Who does it, in the record and in the facts alike. What the engine's own process does without a name is done by the
+/// program, and a client of the socket without a name is not the operator.
+pub(super) fn who(turn: &Turn, intent: &Intent, by: &Submitter) -> Untrusted {
     let named = by.name.clone().or_else(|| intent.by().cloned()).and_then(person);
     named.unwrap_or_else(|| match (by.surface, by.peer) {
         (_, Some(_)) => Untrusted::from("unnamed"),

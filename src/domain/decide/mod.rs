@@ -90,7 +90,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         Input::Discovered { source, news } => sources::on_report(turn, &source, news),
         Input::Intent { ticket, intent, by } => {
             let by = by.unwrap_or_default();
-            turn.by = by.name.clone().and_then(person);
+            turn.by = Some(audit::who(turn, &intent, &by));
             let begun = audit::begun(turn, &intent, &by);
             let result = audit::protected(turn, &intent, &by).and_then(|()| on_intent(turn, ticket, intent));
             audit::ended(turn, begun, &result);

@@ -109,7 +109,7 @@ fn the_successor_loses_its_share_at_either_limit() {
     assert_eq!(stands(&under), two, "two of fifty may fail");
     jobs(&mut under, 3000, 1, failing);
     assert_eq!(stands(&under), "0 %, back at 0: 0 of 0, new 0 ok of 0, old 0 ok of 0");
-    let text = "its work went back from toy~2: 0.0 % ok of 3, the limit is 95 %";
+    let text = "took its work back from toy~2: 0.0 % ok of 3, the limit is 95 %";
     assert_eq!(under.texts_of(Kind::ShiftBack), [(0, text.to_owned())]);
     jobs(&mut under, 4000, 50, completed);
     assert_eq!(stands(&under), "0 %, back at 0: 0 of 50, new 0 ok of 0, old 50 ok of 50");
@@ -123,7 +123,7 @@ fn the_successor_loses_its_share_at_either_limit() {
     jobs(&mut behind, 10, 49, failing);
     assert_eq!(stands(&behind).split(':').next(), Some("1 %, step 1 of 5"));
     jobs(&mut behind, 1000, 1, failing);
-    let text = "its work went back from toy~2: 0.0 % ok of 1, the legacy agent's 100.0 % of 49 is 5 points better or more";
+    let text = "took its work back from toy~2: 0.0 % ok of 1, the legacy agent's 100.0 % of 49 is 5 points better or more";
     assert_eq!(behind.texts_of(Kind::ShiftBack), [(0, text.to_owned())]);
 }
 

@@ -35,6 +35,23 @@ fn with(script: Script) -> Script {
     [begin(), script].concat()
 }
 
+/// A task that its agent lost is a problem for as long as somebody has to decide what becomes of its job.
+#[test]
+fn a_lost_task_is_no_problem_once_another_attempt_follows_it() {
+    let forgets = with(vec![(90_000, Event::Conduct(0, Conduct::Forgets)), (90_001, Event::Probe(0))]);
+    let retried = [forgets.clone(), vec![(130_000, Event::Retry(0, None))]].concat();
+    for (name, rule, script, until, is_open) in [
+        ("its rule lets it be tried again", idempotent(), forgets.clone(), 120_000, false),
+        ("an operator decides", rule(), forgets, 120_000, true),
+        ("an operator has decided", rule(), retried, 140_000, false),
+    ] {
+        let mut fleet = fleet(2, None, rule);
+        fleet.play(&script, until);
+        let open = fleet.problems().contains(&crate::domain::problem::Kind::TaskLost);
+        assert_eq!(open, is_open, "{name}");
+    }
+}
+
 #[test]
 fn an_attempt_at_an_unreachable_agent_is_given_up_or_asked_about() {
     check(vec![

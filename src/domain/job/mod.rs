@@ -80,6 +80,13 @@ impl Job {
         self.attempts.get(first..).unwrap_or_default()
     }
 
+    /// True if the attempt of this number no longer decides what becomes of the job: another one follows it, waits to, or
+    /// was first.
+    pub fn has_moved_on_from(&self, number: u16) -> bool {
+        let before_round = self.attempts.len().saturating_sub(self.round().len());
+        self.phase == JobPhase::Queued || self.winner().is_some() || usize::from(number) <= before_round
+    }
+
     /// The attempt that completed first of those that ran beside each other.
     pub fn winner(&self) -> Option<AttemptKey> {
         let number = self.race()?.won?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::domain::id::{AgentKey, SourceKey};
 use crate::domain::job::task::{CancelMark, Verdict};
-use crate::domain::job::{Attempt, Phase};
+use crate::domain::job::{Attempt, Job, Phase};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -354,7 +354,7 @@ impl Kind {
     ];
 
     /// True if the attempt is covered by a problem of this kind of its agent.
-    pub fn is_about(self, attempt: &Attempt) -> bool {
+    pub fn is_about(self, attempt: &Attempt, job: Option<&Job>) -> bool {
         let task = attempt.task.as_ref();
         let verdict = |is: Verdict| task.is_some_and(|task| task.verdict == Some(is));
         // An ignored cancel is reported as ignored, whatever its mark says.
@@ -370,7 +370,10 @@ impl Kind {
         };
         match self {
             Self::SendUncertain => attempt.phase == Phase::Uncertain,
-            Self::TaskLost => verdict(Verdict::Lost),
+            // Once its job went on without it, nobody has to do anything about it.
+            Self::TaskLost => {
+                verdict(Verdict::Lost) && !job.is_some_and(|job| job.has_moved_on_from(attempt.number))
+            }
             Self::TaskStalled => verdict(Verdict::Stalled),
             Self::TaskSilent => verdict(Verdict::Silent),
             Self::StreamSilent => verdict(Verdict::Unheard),

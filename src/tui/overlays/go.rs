@@ -138,7 +138,9 @@ fn problem(ctx: &Context, target: Target, agent: Option<AgentKey>) -> Option<Lin
         let attempt = target.attempt.and_then(|at| snapshot.attempts.get(at));
         // The problem of the task's own kind comes before the agent's other problems.
         let of_attempt = attempt.is_none_or(|attempt| {
-            !Kind::OF_TASKS.iter().any(|kind| kind.is_about(attempt)) || problem.kind.is_about(attempt)
+            let job = snapshot.job_of(attempt);
+            !Kind::OF_TASKS.iter().any(|kind| kind.is_about(attempt, job))
+                || problem.kind.is_about(attempt, job)
         });
         target.problem != Some(*key) && of_attempt && agent.is_some() && problem.agent == agent
     })?;

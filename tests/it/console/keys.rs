@@ -235,6 +235,24 @@ fn a_card_asks_again_when_its_task_changes() {
     assert_eq!(wishes(&console).len(), 1);
 }
 
+/// What its key does is the same as when the card was read.
+#[test]
+fn a_card_does_not_ask_again_where_nothing_about_its_act_changed() {
+    for (card, choice) in [("x", None), ("r", Some("1"))] {
+        let mut console = Console::new(120, 40);
+        console.press(&format!("2 / \"88213\" enter {card}")).wait(0.5);
+        if let Some(choice) = choice {
+            console.press(choice);
+        }
+        let working = console.cast.working;
+        console.scene.state(253.0, working, TaskState::Submitted);
+        console.publish();
+        assert!(!console.screen().contains("Look again."), "{card}: {}", console.screen());
+        console.send([Msg::Key(Chord::char('y'))]);
+        assert_eq!(wishes(&console).len(), 1, "{card}: {}", console.screen());
+    }
+}
+
 #[test]
 fn no_action_is_taken_on_a_task_that_has_ended_meanwhile() {
     let mut console = Console::new(120, 40);

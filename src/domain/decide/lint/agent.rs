@@ -86,7 +86,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
             found.push(Finding {
                 kind: Kind::ListIncomplete,
                 text,
-                next: "what is left out is not watched: name a task to follow it, `quarterdeck task get ID`"
+                next: "what is left out is not watched; a task that is asked for by its id is followed"
                     .into(),
                 eased: false,
             });
@@ -112,24 +112,24 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
     Some(found)
 }
 
-/// The finding about whether the agent can be reached.
 /// Work of the agent was moving to a successor, and came back because of the numbers.
 fn shift(turn: &Turn, agent: &Agent) -> Option<Finding> {
     let shift = agent.shift.as_ref().filter(|shift| shift.stage == ShiftStage::Back)?;
     let why = shift.why.as_ref()?;
     let to = turn.state().agent_key(shift.terms.to).and_then(|key| turn.state().agent(key));
     let to = to.map_or_else(|| "its successor".to_owned(), |to| to.name.line().into_string());
-    let (first, name) = (shift.terms.steps.first().copied().unwrap_or(100), agent.name.line());
+    let first = shift.terms.steps.first().copied().unwrap_or(100);
     Some(Finding {
         kind: Kind::ShiftBack,
-        text: format!("its work went back from {to}: {}", why.line()),
+        text: format!("took its work back from {to}: {}", why.line()),
         next: format!(
-            "look at the failed tasks of {to}; `quarterdeck route shift {name} --resume` begins again at {first} %, \
-             and --end ends the shift: the rules then decide alone"
+            "look at the failed tasks of {to}; then resume the shift, which begins again at {first} %, or end it, \
+             which lets the rules decide alone"
         )
         .into(), eased: false })
 }
 
+/// The finding about whether the agent can be reached.
 fn health(agent: &Agent) -> Option<Finding> {
     let cause = agent.cause.as_deref();
     let kind = match (agent.health, cause) {
@@ -222,9 +222,9 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             kind: Kind::BreakerOpen,
             text: format!("receives {given}: its breaker is {}, {why}", agent.breaker.position.as_str()),
             next: if agent.breaker.forced.is_some() {
-                "`quarterdeck breaker NAME auto` ends that; until then nothing changes by itself".into()
+                "set the breaker back to automatic; until then nothing changes by itself".into()
             } else {
-                "look at its failed calls; `quarterdeck breaker NAME close` closes it".into()
+                "look at its failed calls; it closes by itself after a trial that succeeds, or by hand".into()
             },
             eased: false,
         });

@@ -87,7 +87,7 @@ fn about_console(turn: &mut Turn) {
     let unread = turn.live.routes_fault.as_ref().map(|why| Finding {
         kind: Kind::RoutesUnread,
         text: format!("the changed configuration cannot be read: {why}"),
-        next: "correct the file: `quarterdeck config check` lists every fault; the earlier rules stay".into(),
+        next: "correct the file, which is then read again; the earlier rules stay in force until then".into(),
         eased: false,
     });
     let kinds = [Kind::JournalUnsaved, Kind::WebhookFailing, Kind::RoutesUnread];

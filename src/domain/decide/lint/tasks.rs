@@ -11,11 +11,22 @@ use crate::domain::problem::{Kind, Subject};
 /// Updates the problems that an attempt belongs to, and adds the changed ones to `changed`.
 pub(super) fn place(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(AgentKey, Kind)>) {
     let Some(attempt) = turn.state().attempt(key) else { return };
-    let agent = attempt.agent;
+    let job = turn.state().job_of(attempt);
+    let earlier = job.filter(|_| attempt.number > 1).map(|job| job.attempts.clone()).unwrap_or_default();
+    place_one(turn, key, changed);
+    // What becomes of a job decides whether its earlier attempts are problems.
+    for earlier in earlier.into_iter().filter(|earlier| *earlier != key) {
+        place_one(turn, earlier, changed);
+    }
+}
+
+fn place_one(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(AgentKey, Kind)>) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let (agent, job) = (attempt.agent, turn.state().job_of(attempt));
     let mut now: Vec<Kind> = Vec::new();
     // Nearly all attempts have no fault.
     if attempt.is_doubtful() || attempt.task.as_ref().is_some_and(|task| task.cancel.is_some()) {
-        now.extend(Kind::OF_TASKS.iter().copied().filter(|kind| kind.is_about(attempt)));
+        now.extend(Kind::OF_TASKS.iter().copied().filter(|kind| kind.is_about(attempt, job)));
     }
     let members = &mut turn.live.members;
     for kind in Kind::OF_TASKS {

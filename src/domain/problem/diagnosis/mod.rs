@@ -175,10 +175,12 @@ pub fn impacts<'s>(
             let live = snapshot.attention.of(agent).take(if problem.cleared.is_some() { 0 } else { budget });
             for attempt in live.filter_map(|key| snapshot.attempts.get(key)) {
                 budget -= 1;
-                if of_tasks && problem.kind.is_about(attempt) {
+                if of_tasks && problem.kind.is_about(attempt, snapshot.job_of(attempt)) {
                     counting.job(snapshot, attempt);
                 }
-                if attempt.is_live() && (!of_tasks || problem.kind.is_about(attempt)) {
+                if attempt.is_live()
+                    && (!of_tasks || problem.kind.is_about(attempt, snapshot.job_of(attempt)))
+                {
                     counting.impact.at_risk += 1;
                     if !of_tasks {
                         counting.job(snapshot, attempt);
@@ -272,7 +274,12 @@ pub fn evidence(snapshot: &Snapshot, problem: &Problem, most: usize) -> Vec<Atte
         Subject::Agent(agent) if Kind::OF_TASKS.contains(&problem.kind) => snapshot
             .attention
             .of(agent)
-            .filter(|key| snapshot.attempts.get(*key).is_some_and(|attempt| problem.kind.is_about(attempt)))
+            .filter(|key| {
+                snapshot
+                    .attempts
+                    .get(*key)
+                    .is_some_and(|attempt| problem.kind.is_about(attempt, snapshot.job_of(attempt)))
+            })
             .take(most)
             .collect(),
         Subject::Agent(_) | Subject::Host(_) | Subject::Source(_) if hurts(problem.kind) => {
@@ -283,7 +290,7 @@ pub fn evidence(snapshot: &Snapshot, problem: &Problem, most: usize) -> Vec<Atte
                 });
                 let refused = attempt.phase == Phase::Refused && attempt.phase_since >= counted_from(problem);
                 agents.binary_search(&attempt.agent).is_ok()
-                    && (problem.kind.is_about(attempt) || failed || refused)
+                    && (problem.kind.is_about(attempt, snapshot.job_of(attempt)) || failed || refused)
             };
             let newest = snapshot.attempts.iter().rev().take(NEWEST);
             newest.filter(|(_, attempt)| hit(attempt)).map(|(key, _)| key).take(most).collect()

@@ -12,14 +12,16 @@ use crate::domain::state::snapshot::Snapshot;
 pub fn live_of(snapshot: &Snapshot, problem: &Problem) -> Vec<AttemptKey> {
     let of_tasks = Kind::OF_TASKS.contains(&problem.kind);
     let affected = |attempt: &Attempt| {
-        attempt.task.is_some() && attempt.is_live() && (!of_tasks || problem.kind.is_about(attempt))
+        attempt.task.is_some()
+            && attempt.is_live()
+            && (!of_tasks || problem.kind.is_about(attempt, snapshot.job_of(attempt)))
     };
     let attempts = agents_of(snapshot, problem);
     let attempts = attempts.into_iter().flat_map(|agent| snapshot.attention.of(agent));
     attempts.filter(|key| snapshot.attempts.get(*key).is_some_and(affected)).take(NEWEST).collect()
 }
 
-/// Jobs of ours that failed at a problem's agents since it began, by the attempt that failed last; no other attempt
+/// Jobs of ours that failed at a problem's agents since it began, or were lost there if that is the problem, by the attempt that failed last; no other attempt
 /// follows by itself.
 pub fn failed_of(snapshot: &Snapshot, problem: &Problem) -> Vec<AttemptKey> {
     let (agents, from) = (agents_of(snapshot, problem), counted_from(problem));
@@ -31,7 +33,8 @@ pub fn failed_of(snapshot: &Snapshot, problem: &Problem) -> Vec<AttemptKey> {
             None => attempt.phase == Phase::Refused && attempt.phase_since >= from,
         };
         let job = snapshot.job_of(attempt).filter(|job| job.origin == Origin::Sent);
-        ended
+        let is_lost = problem.kind == Kind::TaskLost && Kind::TaskLost.is_about(attempt, job);
+        (ended || is_lost)
             && agents.binary_search(&attempt.agent).is_ok()
             && job.is_some_and(|job| job.phase == JobPhase::Over && job.attempts.last() == Some(&key))
     };

@@ -1,8 +1,8 @@
 //! What changes about a card while it is open, and when it asks again.
 //!
-//! A card about one thing asks again whenever that changes. On a busy agent some of many tasks change all the time, so a
-//! card about many asks again only if its key would now do more than was read, or something else. What ended meanwhile
-//! is skipped, and counted.
+//! A card about one task asks again if its key could no longer do what was read: the task has ended, asks something, or
+//! somebody else has canceled it. Tasks of a busy agent change all the time, so a card about many asks again only if its
+//! key would now do more than was read, or something else. What ended meanwhile is skipped, and counted.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,13 +32,19 @@ impl Card {
             let question = row.map_or((At::ZERO, None), asked);
             let is_other_question = question != subject.asked;
             subject.asked = question;
+            let cancel = row.and_then(|row| row.task.as_ref()?.cancel);
+            // A task that only goes on leaves what the key would do as it was read.
+            let is_news = is_meant != subject.is_meant || cancel != subject.cancel || is_other_question;
+            (subject.is_meant, subject.cancel) = (is_meant, cancel);
             if is_bulk && !(answers && is_other_question) {
                 is_redrawn |= !is_meant || state != subject.state;
                 // Whatever becomes of it later, it is no longer what was read.
                 subject.left = !is_meant;
-            } else if state != subject.state || is_other_question {
+            } else if is_news || (!is_meant && state != subject.state) {
                 let id = row.and_then(|row| row.task.as_ref()).map(|task| task.id.short());
                 news = Some(format!("{} is {state} now", id.unwrap_or_else(|| "it".into())));
+            } else {
+                is_redrawn |= state != subject.state;
             }
             subject.state = state;
         }

@@ -22,6 +22,7 @@ use crate::domain::id::{AttemptId, AttemptKey, JobId, JobKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::Attempt;
 use crate::domain::job::carry::{Carry, CarryContext, CarryHistory};
+use crate::domain::job::task::CancelMark;
 use crate::domain::rehearsal::plan::Plan;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -71,6 +72,10 @@ struct Subject {
     state: String,
     /// The time and text of the question: two questions may have the same text.
     asked: (At, Option<Untrusted>),
+    /// The card applies to it.
+    is_meant: bool,
+    /// How far a cancel of it is.
+    cancel: Option<CancelMark>,
     /// One of many that has ended since, or to which it no longer applies: it is skipped from then on.
     left: bool,
 }
@@ -187,6 +192,8 @@ impl Card {
                 id: attempt.id,
                 state: state_of(attempt),
                 asked: asked(attempt),
+                is_meant: true,
+                cancel: attempt.task.as_ref().and_then(|task| task.cancel),
                 left: false,
             })
             .collect();
