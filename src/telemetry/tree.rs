@@ -34,6 +34,36 @@ pub struct Trace {
     pub dropped: u64,
     /// Log records that belong to it.
     pub logs: u64,
+    /// Lines that say how a library works and were left out.
+    pub left_out: usize,
+}
+
+impl Trace {
+    /// The same without lines that say how a library works; what is below them stands where they stood.
+    #[must_use]
+    pub fn without_plumbing(mut self) -> Self {
+        // The depths of the ancestors that are left out, and the places of those that stay.
+        let (mut hidden, mut open): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        let mut kept: Vec<Line> = Vec::with_capacity(self.lines.len());
+        for mut line in std::mem::take(&mut self.lines) {
+            hidden.retain(|depth| *depth < line.depth);
+            if line.plumbing {
+                hidden.push(line.depth);
+                self.left_out += 1;
+                continue;
+            }
+            line.depth -= hidden.len();
+            line.below = 0;
+            open.truncate(line.depth);
+            for above in &open {
+                kept[*above].below += 1;
+            }
+            open.push(kept.len());
+            kept.push(line);
+        }
+        self.lines = kept;
+        self
+    }
 }
 
 /// One line of the tree.

@@ -191,6 +191,21 @@ fn plumbing_is_looked_through() {
 }
 
 #[test]
+fn what_is_left_out_leaves_its_children_where_it_stood() {
+    let mut spans = vec![
+        span(1, 0, "a", 0.0, 10.0),
+        span(2, 1, "a", 0.0, 9.0),
+        span(3, 2, "b", 1.0, 8.0),
+        span(4, 1, "c", 9.0, 10.0),
+    ];
+    spans[1].scope = "a2a-python-sdk".into();
+    let trace = build(TraceSpans { spans, ..TraceSpans::default() }, UnixNanos(0)).without_plumbing();
+    let lines: Vec<_> = trace.lines.iter().map(|line| (line.agent.raw(), line.depth, line.below)).collect();
+    assert_eq!(lines, [("a", 0, 2), ("b", 1, 0), ("c", 1, 0)]);
+    assert_eq!(trace.left_out, 1);
+}
+
+#[test]
 fn an_attempt_has_its_agents_name_and_its_silences() {
     let own = vec![span(1, 0, SERVICE, 0.0, 60.0), attempt(2, 1, "cashier", (1.0, 60.0), &[2.0, 58.0])];
     check(

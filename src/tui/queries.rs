@@ -66,7 +66,9 @@ impl Telemetry {
     pub fn of(answer: TelemetryAnswer, now: At) -> Self {
         match answer {
             TelemetryAnswer::Traces(rows) => Self::Traces(rows),
-            TelemetryAnswer::Trace(spans) => Self::Trace(Box::new(build(*spans, UnixNanos::from(now)))),
+            TelemetryAnswer::Trace(spans) => {
+                Self::Trace(Box::new(build(*spans, UnixNanos::from(now)).without_plumbing()))
+            }
             TelemetryAnswer::Logs(rows) => Self::Logs(rows),
             TelemetryAnswer::Status(status) => Self::Status(status),
         }

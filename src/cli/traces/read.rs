@@ -143,7 +143,8 @@ fn print(spans: TraceSpans, now: At, args: &Traces, out: &mut Printer) {
     if out.is_json() {
         out.document(&json!({ "trace": document(&trace) }));
     } else {
-        waterfall::print(&trace, args.all, out);
+        let trace = if args.all { trace } else { trace.without_plumbing() };
+        waterfall::print(&trace, out);
     }
 }
 

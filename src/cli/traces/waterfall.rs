@@ -18,18 +18,16 @@ const AGENT: usize = 16;
 /// The fewest cells of a bar.
 const BAR: usize = 20;
 
-pub(super) fn print(trace: &Trace, all: bool, out: &mut Printer) {
+pub(super) fn print(trace: &Trace, out: &mut Printer) {
     let width = width();
-    let lines = shown(trace, all);
-    let names: Vec<String> = lines.iter().map(|(line, depth)| name(trace, line, *depth)).collect();
-    let agents: Vec<String> =
-        lines.iter().map(|(line, _)| line).map(|line| line.agent.line().into_string()).collect();
+    let names: Vec<String> = trace.lines.iter().map(|line| name(trace, line)).collect();
+    let agents: Vec<String> = trace.lines.iter().map(|line| line.agent.line().into_string()).collect();
     let widest =
         |texts: &[String], most: usize| texts.iter().map(|text| text.width()).max().unwrap_or(0).min(most);
     let (name_width, agent_width) = (widest(&names, NAME), widest(&agents, AGENT));
     let cells = width.saturating_sub(name_width + agent_width + 14).max(BAR);
     out.plain(&head(trace));
-    for (((line, _), name), agent) in lines.iter().zip(&names).zip(&agents) {
+    for ((line, name), agent) in trace.lines.iter().zip(&names).zip(&agents) {
         let bar: String = bar(trace, line, cells, trace.start, trace.end).into_iter().map(glyph).collect();
         let took = format_measured(line.took());
         let row = format!(
@@ -52,8 +50,8 @@ pub(super) fn print(trace: &Trace, all: bool, out: &mut Printer) {
         .collect();
     out.plain(&format!("where the time went: {}", shares.join(", ")));
     out.plain("= on the critical path  - beside it  . nobody said anything  ' too short to draw  x error  > goes on");
-    let left_out = trace.lines.len() - lines.len();
-    if left_out > 0 {
+    if trace.left_out > 0 {
+        let left_out = trace.left_out;
         out.plain(&format!("{left_out} spans that say how a library works are left out; --all shows them"));
     }
     if trace.lines.iter().any(|line| line.moved != 0) {
@@ -82,24 +80,8 @@ fn head(trace: &Trace) -> String {
     )
 }
 
-/// The lines that are shown, each with its depth among them.
-fn shown(trace: &Trace, all: bool) -> Vec<(&Line, usize)> {
-    // The depths of the ancestors that are left out.
-    let mut hidden: Vec<usize> = Vec::new();
-    let mut shown = Vec::new();
-    for line in &trace.lines {
-        hidden.retain(|depth| *depth < line.depth);
-        if line.plumbing && !all {
-            hidden.push(line.depth);
-        } else {
-            shown.push((line, line.depth - hidden.len()));
-        }
-    }
-    shown
-}
-
-fn name(trace: &Trace, line: &Line, depth: usize) -> String {
-    let indent = "  ".repeat(depth.min(12));
+fn name(trace: &Trace, line: &Line) -> String {
+    let indent = "  ".repeat(line.depth.min(12));
     let What::Span(span) = line.what else { return format!("{indent}. nothing told") };
     let Some(span) = trace.spans.get(span) else { return indent };
     let error = if span.status.is_error() { "x " } else { "" };
@@ -153,6 +135,6 @@ mod tests {
             "startTimeUnixNano":"1","endTimeUnixNano":"2"}]}]}]}"#;
         let spans = json::spans(sent).unwrap();
         let trace = build(TraceSpans { spans, ..TraceSpans::default() }, UnixNanos(2));
-        assert_eq!(name(&trace, &trace.lines[0], 0), "tools/call timetable.search ?");
+        assert_eq!(name(&trace, &trace.lines[0]), "tools/call timetable.search ?");
     }
 }

@@ -245,6 +245,9 @@ impl TraceView {
             let dropped = usize::try_from(trace.dropped).unwrap_or(usize::MAX);
             facts.push(span(format!(" · {} dropped", format::count(dropped)), Role::Warn));
         }
+        if trace.left_out > 0 {
+            facts.push(span(format!(" · {} of libraries", format::count(trace.left_out)), Role::Quiet));
+        }
         facts.push(span(
             format!(
                 " · {} · {} · {}",
