@@ -411,7 +411,7 @@ impl NowView {
             canvas.put(x + 3, y, &group.name, Role::Plain, name);
             let room = wide.saturating_sub(name + FACTS + 6);
             draw_cells(canvas, Rect { x: x + name + 4, y, width: room, height: 1 }, group);
-            let now = now(ctx, group);
+            let now = now(ctx, group, FACTS);
             canvas.put(x + wide - FACTS - 1, y, &now.text, now.role, FACTS);
             if self.pane == Pane::Agents && cursor.unwrap_or(0) == usize::from(at) {
                 canvas.put(x, y, canvas.theme.glyphs.cursor, Role::You, 1);
