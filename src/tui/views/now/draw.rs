@@ -279,7 +279,7 @@ impl NowView {
 
     fn draw_changes(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let words = if self.problem(ctx).is_some() {
-            format!("what changed in the 2h before {}", ctx.clocks.second(self.lead.began, ctx.now))
+            format!("what changed from 2h before {} on", ctx.clocks.second(self.lead.began, ctx.now))
         } else {
             format!("what changed in {}", ctx.window.word(&ctx.clocks))
         };
