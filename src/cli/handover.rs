@@ -12,6 +12,7 @@ use super::shift;
 use super::stored::stored_facts;
 use super::uncertain::attempt_named;
 use crate::domain::fact::{Fact, FleetFact, JournalEntry, Owner, without_notes_taken_back};
+use crate::domain::fleet::changes::breaker_words;
 use crate::domain::id::{AgentId, AttemptId};
 use crate::domain::intent::Intent;
 use crate::domain::problem::Problem;
@@ -272,6 +273,7 @@ fn words(snapshot: &Snapshot, entry: &JournalEntry) -> Option<(String, String)> 
                 .unwrap_or_default();
             format!("noted{about}: {}", text.line())
         }
+        FleetFact::BreakerSet { agent: of, to, why } => breaker_words(&agent(of), *to, why.as_ref()),
         FleetFact::Acted { act, attempt: (_, id), agent: at } => {
             format!("{} {} at {}", act.as_str(), attempt(id), agent(at))
         }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,6 +13,7 @@ use crate::domain::metrics::{
     Block, Dimension, DimensionValue, Histogram, Minute, MinuteRange, Series, Tally,
 };
 use crate::domain::state::snapshot::Snapshot;
+use crate::domain::time::format_measured;
 use crate::engine::{Answer, Query};
 use crate::protocol::timestamp;
 
@@ -233,14 +233,7 @@ fn percent(tally: &Tally) -> String {
 }
 
 fn quantile(histogram: &Histogram, percent: u8) -> String {
-    histogram.percentile(percent).map_or_else(|| "-".into(), seconds)
-}
-
-fn seconds(time: Duration) -> String {
-    match time.as_secs_f64() {
-        short if short < 1.0 => format!("{:.0}ms", short * 1000.0),
-        long => format!("{long:.1}s"),
-    }
+    histogram.percentile(percent).map_or_else(|| "-".into(), format_measured)
 }
 
 /// Counts, shares from 0 to 1, and seconds.

@@ -125,13 +125,15 @@ pub fn format_duration(time: Duration) -> String {
     }
 }
 
-/// A duration that was measured: below a second in milliseconds, below ten with tenths.
+/// A duration that was measured, rounded: below a second in milliseconds, below a minute with tenths.
 pub fn format_measured(time: Duration) -> String {
-    let millis = time.as_millis();
-    match millis {
-        0 => "<1ms".into(),
-        1000..10_000 => format!("{}.{}s", millis / 1000, millis % 1000 / 100),
-        _ => format_duration(time),
+    let micros = time.as_micros();
+    let (millis, tenths) = ((micros + 500) / 1000, (micros + 50_000) / 100_000);
+    match (millis, tenths) {
+        (0, _) => "<1ms".into(),
+        (1..1000, _) => format!("{millis}ms"),
+        (_, ..600) => format!("{}.{}s", tenths / 10, tenths % 10),
+        _ => format_duration(time + Duration::from_millis(500)),
     }
 }
 
@@ -169,6 +171,21 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn measured_times_are_rounded() {
+        for (micros, text) in [
+            (400, "<1ms"),
+            (159_744, "160ms"),
+            (999_600, "1.0s"),
+            (7_960_000, "8.0s"),
+            (13_900_000, "13.9s"),
+            (59_960_000, "1m00s"),
+            (112_600_000, "1m53s"),
+        ] {
+            assert_eq!(format_measured(Duration::from_micros(micros)), text, "{micros}");
+        }
+    }
 
     #[test]
     fn times_keep_their_numbers_and_order_and_an_option_takes_no_more_room() {

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::agent::replicas;
 use crate::domain::agent::{Agent, Health};
 use crate::domain::id::{AgentId, AgentKey};
-use crate::domain::metrics::{Dimension, DimensionValue, Heat, Minute, MinuteRange, Series, Tally};
+use crate::domain::metrics::{
+    Dimension, DimensionValue, Heat, HeatCause, Minute, MinuteRange, Series, Tally,
+};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::tui::context::Context;
+
+/// The last parts of a window that say how a group is.
+const LATELY: usize = 5;
 
 /// The dimension that metrics are grouped by.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,6 +82,8 @@ pub struct Group {
     pub parts: Vec<Part>,
     /// The deviation of each part from the group's baseline.
     pub heat: Vec<Heat>,
+    /// The usual 95th percentiles of tasks and of calls that do no work.
+    usual: (Option<Duration>, Option<Duration>),
     /// The seconds of the last part that are over, if it still runs.
     runs: Option<u32>,
     /// All but the last part.
@@ -91,6 +99,7 @@ impl Group {
             previous: Tally::default(),
             parts: vec![Part::default(); parts.count()],
             heat: vec![Heat::Unwatched; parts.count()],
+            usual: (None, None),
             runs: running_seconds(parts, ctx.now),
             closed: Tally::default(),
         }
@@ -100,6 +109,7 @@ impl Group {
     fn measure_heat(&mut self, ctx: &Context, parts: MinuteRange) {
         let usual = if self.previous.ended() > 0 { &self.previous } else { &self.closed };
         let (took, answer) = (usual.took.percentile(95), usual.answer.percentile(95));
+        self.usual = (took, answer);
         self.heat = self.parts.iter().map(|part| Heat::of(&part.tally, took, answer)).collect();
         let agent = self.agent.and_then(|key| ctx.snapshot.agents.get(key));
         // An agent that is up was last looked at within its interval, whether or not that was in this minute.
@@ -136,9 +146,18 @@ impl Group {
         }
     }
 
+    /// What makes the worst of the last five parts so; `None` if nothing that was counted does.
+    pub fn cause_lately(&self) -> Option<HeatCause> {
+        let (took, answer) = self.usual;
+        let last = self.parts.iter().rev().take(LATELY);
+        let (heat, cause) =
+            last.map(|part| Heat::with_cause(&part.tally, took, answer)).max_by_key(|(heat, _)| *heat)?;
+        cause.filter(|_| heat == self.lately())
+    }
+
     /// The worst of the last five parts.
     pub fn lately(&self) -> Heat {
-        self.heat.iter().rev().take(5).max().copied().unwrap_or(Heat::Unwatched)
+        self.heat.iter().rev().take(LATELY).max().copied().unwrap_or(Heat::Unwatched)
     }
 
     /// The sort key for the worst group first: latest heat, then failures in the window.

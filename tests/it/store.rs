@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use quarterdeck::domain::agent::breaker::BreakerState;
 use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use quarterdeck::domain::id::{AgentId, AttemptId, JobId, Rng};
 use quarterdeck::domain::job::message::{Content, Part};
@@ -590,6 +591,8 @@ fn write_the_fixture_of_a_release() {
     for fact in [
         FleetFact::JournalGap { from: At::ZERO, facts: 7 },
         FleetFact::ProblemReworded { number, text: by(), next: by(), eased: true },
+        FleetFact::BreakerSet { agent: agent_id, to: Some(BreakerState::Open), why: Some(by()) },
+        FleetFact::BreakerSet { agent: agent_id, to: None, why: None },
         FleetFact::ProblemForgotten { number },
         FleetFact::RoutesLoaded { revision: 0xfeed, rules: 3 },
     ] {

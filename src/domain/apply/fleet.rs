@@ -97,9 +97,9 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
                 state.changes.push(Changed::Source(key));
             }
         }
-        FleetFact::NoteMade { agent: Some(agent), .. } | FleetFact::Acted { agent, .. } => {
-            state.note_operator(*agent, entry.at);
-        }
+        FleetFact::NoteMade { agent: Some(agent), .. }
+        | FleetFact::Acted { agent, .. }
+        | FleetFact::BreakerSet { agent, .. } => state.note_operator(*agent, entry.at),
         // These are history alone.
         FleetFact::WatchStarted
         | FleetFact::WatchPaused { .. }

@@ -11,7 +11,7 @@ use crate::domain::decide::live::Timer;
 use crate::domain::decide::not_now;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
-use crate::domain::fact::AgentFact;
+use crate::domain::fact::{AgentFact, FleetFact};
 use crate::domain::id::{AgentId, AgentKey, AttemptKey};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::text::Untrusted;
@@ -249,12 +249,16 @@ pub(super) fn restore(turn: &mut Turn, key: AgentKey, before: Breaker) {
     moved(turn, key, before.position, before.cause, before.forced);
 }
 
+/// Longer reasons of operators are cut.
+const WHY: usize = 500;
+
 /// An operator opens or closes a breaker, or leaves it to itself again.
 pub(super) fn force(
     turn: &mut Turn,
     agent: AgentId,
     to: Option<BreakerState>,
     by: Untrusted,
+    why: Option<Untrusted>,
 ) -> Result<Receipt, Refusal> {
     let key = turn.state().agent_key(agent).ok_or_else(|| unknown("agent"))?;
     turn.clear_timer(Timer::Breaker(key));
@@ -263,8 +267,10 @@ pub(super) fn force(
         Some(BreakerState::HalfOpen) => {
             return Err(not_now("a breaker can only be opened or closed by hand"));
         }
-        Some(position) => moved(turn, key, position, None, Some(by)),
+        Some(position) => moved(turn, key, position, None, Some(by.clone())),
         None => moved(turn, key, BreakerState::Closed, None, None),
     }
+    let why = why.map(|why| why.shortened(WHY)).filter(|why| !why.line().trim().is_empty());
+    turn.fleet_fact_by(Some(by), FleetFact::BreakerSet { agent, to, why });
     Ok(Receipt::Done)
 }

@@ -269,9 +269,9 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) -> Result<Receipt, Re
             let by = named(turn, by);
             fleet::remove_agent(turn, agent, by)
         }
-        Intent::Breaker { agent, to, by, why: _ } => {
+        Intent::Breaker { agent, to, by, why } => {
             let by = named(turn, by);
-            breaker::force(turn, agent, to, by)
+            breaker::force(turn, agent, to, by, why)
         }
         Intent::Service { agent, to, why, by } => {
             let by = named(turn, by);

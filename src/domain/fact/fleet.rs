@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::agent::breaker::BreakerState;
 use crate::domain::cause::Cause;
 use crate::domain::fleet::source::{SourceHealth, SourceSpec};
 use crate::domain::id::{AgentId, AttemptId, JobId};
@@ -154,6 +155,15 @@ pub enum FleetFact {
         attempt: Option<(JobId, AttemptId)>,
         /// The note.
         text: Untrusted,
+    },
+    /// The actor opened or closed the breaker of an agent, or left it to itself again.
+    BreakerSet {
+        /// The agent.
+        agent: AgentId,
+        /// Where the actor holds it; `None` if it works automatically again.
+        to: Option<BreakerState>,
+        /// The actor's reason, if one was given.
+        why: Option<Untrusted>,
     },
     /// The actor took back a note of this subject and text.
     NoteTakenBack {

@@ -168,7 +168,14 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
         }
         let breaker = &agent.breaker;
         let by = breaker.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();
+        // What a person did is told by its own fact, with the reason, and stays when the breaker moves again.
+        let set_by_hand = |entry: &JournalEntry| {
+            entry.at == breaker.since
+                && matches!(&entry.fact, Fact::Fleet(FleetFact::BreakerSet { agent: of, .. }) if *of == agent.id)
+        };
+        let told = breaker.since > from && fleet.iter().any(set_by_hand);
         match breaker.position {
+            _ if told => {}
             BreakerState::Open => push(breaker.since, ChangeKind::Breaker, format!("{name} opened{by}")),
             BreakerState::HalfOpen => {
                 push(breaker.since, ChangeKind::Breaker, format!("{name} is tried again"));
@@ -183,6 +190,15 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
     all.extend(fleet.iter().filter(|entry| within(entry.at)).filter_map(|entry| of_fleet(snapshot, entry)));
     all.sort_by_key(newest_first);
     all
+}
+
+/// What an operator did to a breaker: `held py10 open: it lies`.
+pub fn breaker_words(agent: &str, to: Option<BreakerState>, why: Option<&Untrusted>) -> String {
+    let why = why.map(|why| format!(": {}", why.line())).unwrap_or_default();
+    match to {
+        Some(to) => format!("held {agent} {}{why}", to.as_str()),
+        None => format!("left the breaker of {agent} to itself{why}"),
+    }
 }
 
 /// How a shift stands since it last moved.
@@ -215,6 +231,11 @@ fn of_fleet(snapshot: &Snapshot, entry: &JournalEntry) -> Option<Change> {
             let text = format!("{} {} a task of {}", by.line(), act.as_str(), name(agent));
             (ChangeKind::Act, agent, text)
         }
+        FleetFact::BreakerSet { agent, to, why } => {
+            let agent = key(*agent);
+            let what = breaker_words(&name(agent), *to, why.as_ref());
+            (ChangeKind::Breaker, agent, format!("{} {what}", by.line()))
+        }
         FleetFact::ProblemMuted { number, why, .. } => {
             (ChangeKind::Act, None, format!("{} muted p-{number}: {}", by.line(), why.line()))
         }
@@ -246,6 +267,18 @@ fn of_fleet(snapshot: &Snapshot, entry: &JournalEntry) -> Option<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn acts_on_a_breaker_have_their_reason() {
+        let why = Untrusted::from("it lies");
+        for (to, why, words) in [
+            (Some(BreakerState::Open), Some(&why), "held py10 open: it lies"),
+            (Some(BreakerState::Closed), None, "held py10 closed"),
+            (None, None, "left the breaker of py10 to itself"),
+        ] {
+            assert_eq!(breaker_words("py10", to, why), words);
+        }
+    }
 
     #[test]
     fn changes_of_one_cause_are_told_as_one() {

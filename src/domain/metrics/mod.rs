@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use dimension::{Dimension, DimensionValue};
-pub use heat::Heat;
+pub use heat::{Heat, HeatCause};
 pub use histogram::Histogram;
 pub use range::MinuteRange;
 pub use share::{percentages, share};

@@ -320,6 +320,16 @@ pub fn without_risk(text: &str) -> &str {
     }
 }
 
+/// The percentage in the text of a problem of failing tasks, and what follows it: `fails 39 % of its tasks`.
+pub fn failing_share(text: &str) -> Option<(u32, &str)> {
+    let text = text.strip_prefix("fails ")?;
+    if let Some(rest) = text.strip_prefix("all of ") {
+        return Some((100, rest));
+    }
+    let (percent, rest) = text.split_once(" % of ")?;
+    Some((percent.parse().ok()?, rest))
+}
+
 impl Problem {
     /// How bad it is now.
     pub fn severity(&self) -> Severity {
@@ -396,6 +406,21 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_share_of_failing_tasks_is_read_from_the_text() {
+        for (text, expected) in [
+            ("fails 39 % of its tasks", Some((39, "its tasks"))),
+            (
+                "fails all of its tasks, last with \"5 % of a\"",
+                Some((100, "its tasks, last with \"5 % of a\"")),
+            ),
+            ("is slow: 39 % of it", None),
+            ("fails some % of its tasks", None),
+        ] {
+            assert_eq!(failing_share(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn a_text_is_told_with_and_without_its_risk() {

@@ -72,6 +72,7 @@ bodies!(FleetFact {
     ProblemUnmuted = "problem_unmuted" { number },
     NoteMade = "note_made" { problem, agent, attempt, text },
     NoteTakenBack = "note_taken_back" { problem, agent, attempt, text },
+    BreakerSet = "breaker_set" { agent, to, why },
     Acted = "acted" { act, attempt, agent },
     ProblemForgotten = "problem_forgotten" { number },
     SourceListed = "source_listed" { spec },

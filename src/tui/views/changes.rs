@@ -201,7 +201,7 @@ impl Screen for ChangesView {
         let first = match self.around {
             // It goes further back than the window where the row happened before that.
             Some(at) if from < ctx.window.parts(ctx.now).from.begins() => {
-                format!("{count} since 2h before {}", ctx.clocks.time_of_day(at))
+                format!("{count} from 2h before {} on", ctx.clocks.time_of_day(at))
             }
             _ => format!("{count} in {window}"),
         };

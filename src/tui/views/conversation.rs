@@ -71,20 +71,24 @@ fn beside_head(head: Vec<Span>, words: Vec<Vec<Span>>, lines: &mut Vec<Vec<Span>
 pub fn messages(ctx: &Context, job: Option<&Job>, followed: &FollowedJob, width: usize) -> Vec<Vec<Span>> {
     let mut lines = Vec::new();
     let caller = job.and_then(|job| job.caller.as_ref()).map(|caller| caller.line().into_string());
-    for entry in &followed.detail.messages {
-        let agent = entry.attempt.and_then(|id| {
-            let job = job?;
-            let (_, attempt) =
-                crate::tui::views::timeline::attempts(ctx, job).find(|(_, attempt)| attempt.id == id)?;
-            Some(ctx.snapshot.agents.get(attempt.agent)?.name.line().into_string())
+    for (place, entry) in followed.detail.messages.iter().enumerate() {
+        let attempt = entry.attempt.and_then(|id| {
+            let mut attempts = crate::tui::views::timeline::attempts(ctx, job?);
+            Some(attempts.find(|(_, attempt)| attempt.id == id)?.1)
         });
+        let agent = attempt
+            .and_then(|attempt| Some(ctx.snapshot.agents.get(attempt.agent)?.name.line().into_string()));
+        // The question of a task that was found was asked when its agent says, not when it was found.
+        let is_last = place + 1 == followed.detail.messages.len();
+        let asked = attempt.filter(|attempt| is_last && attempt.needs_you() && attempt.message_id.is_none());
+        let asked = asked.filter(|_| entry.message.role == Speaker::Agent);
+        let at = asked.map_or(entry.at, |attempt| attempt.since().at.min(entry.at));
         let (who, role) = match &entry.message.role {
             Speaker::User => (caller.clone().unwrap_or_else(|| "caller".into()), Role::Key),
             Speaker::Agent => (agent.unwrap_or_else(|| "agent".into()), Role::Title),
             Speaker::Other(word) => (word.line().into_string(), Role::Doubt),
         };
-        let head =
-            vec![span(format!("{}  ", ctx.clocks.second(entry.at, ctx.now)), Role::Quiet), span(who, role)];
+        let head = vec![span(format!("{}  ", ctx.clocks.second(at, ctx.now)), Role::Quiet), span(who, role)];
         let mut words = Vec::new();
         let beside = width >= BESIDE;
         for part in &entry.message.parts {

@@ -17,7 +17,7 @@ use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::destination::{Destination, Target};
 use crate::tui::format;
-use crate::tui::metrics::{Group, Groups, Split};
+use crate::tui::metrics::{Group, Groups, Part, Split};
 use crate::tui::queries::Subscription;
 use crate::tui::saved_view::ListKind;
 use crate::tui::screen::Screen;
@@ -375,17 +375,22 @@ fn draw_chart(
         width: area.width.saturating_sub(2),
         height: area.height.saturating_sub(1),
     };
-    let values: Vec<Vec<(f64, f64)>> = compared
-        .iter()
-        .map(|group| {
-            let points = group.closed_parts().iter().zip(0u32..);
-            let points = points.filter(|(part, _)| part.seen);
-            points
-                .filter_map(|(part, at)| Some((f64::from(at), shown.value(&part.tally, parts.step)?)))
-                .collect()
-        })
-        .collect();
-    let all = values.iter().flatten().map(|(_, value)| *value);
+    // No line crosses parts without a value: nobody knows what it was there.
+    let value = |part: &Part| shown.value(&part.tally, parts.step).filter(|_| part.seen);
+    let mut values: Vec<(Role, Vec<(f64, f64)>)> = Vec::new();
+    for (group, role) in compared.iter().zip(LINES) {
+        for run in group
+            .closed_parts()
+            .iter()
+            .zip(0u32..)
+            .collect::<Vec<_>>()
+            .split(|(part, _)| value(part).is_none())
+        {
+            let points = run.iter().filter_map(|(part, at)| Some((f64::from(*at), value(part)?)));
+            values.push((role, points.collect()));
+        }
+    }
+    let all = values.iter().flat_map(|(_, points)| points).map(|(_, value)| *value);
     if all.clone().next().is_none() {
         let words = if first >= closed && parts.is_recent(ctx.now) {
             "nothing yet: a minute is drawn once it is over"
@@ -403,10 +408,9 @@ fn draw_chart(
     let paper = canvas.theme.style(Role::Plain).bg.unwrap_or(ratatui::style::Color::Reset);
     let sets: Vec<Dataset<'_>> = values
         .iter()
-        .zip(LINES)
-        .map(|(points, role)| {
+        .map(|(role, points)| {
             let style =
-                canvas.theme.style(role).bg(paper).remove_modifier(ratatui::style::Modifier::REVERSED);
+                canvas.theme.style(*role).bg(paper).remove_modifier(ratatui::style::Modifier::REVERSED);
             Dataset::default().marker(marker).graph_type(GraphType::Line).style(style).data(points)
         })
         .collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::fact::{AgentFact, Fact, FleetFact, JournalEntry, Owner};
 use crate::domain::id::{AgentKey, AttemptKey, ProblemKey};
 use crate::domain::problem::diagnosis::{self, Cause, Certainty, Count, Impact};
-use crate::domain::problem::{Kind, Problem, Subject};
+use crate::domain::problem::{Kind, Problem, Subject, failing_share};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::fit;
 use crate::tui::actions::Action;
@@ -260,7 +260,11 @@ pub fn log<'f>(
     let (from, until) = (problem.since - BEFORE, problem.cleared.map(|cleared| cleared + BEFORE));
     let near = |fact: &&JournalEntry| fact.at >= from && until.is_none_or(|until| fact.at <= until);
     let mut entries: Vec<(&JournalEntry, Vec<Span>)> = Vec::new();
+    let mut told = None;
     for fact in fleet {
+        if is_small_step(problem.number, fact, &mut told) {
+            continue;
+        }
         // Facts of the problem itself are always included.
         let about = of_fleet(ctx, clocks, problem, fact, near(&fact));
         entries.extend(about.map(|words| (fact, words)));
@@ -280,6 +284,33 @@ pub fn log<'f>(
         lines.insert(0, vec![span("earlier events are only in the journal", Role::Doubt)]);
     }
     Some(lines)
+}
+
+/// A share of failing tasks is told again once it has moved by so many points.
+const POINTS: u32 = 10;
+
+/// True if a fact only moves the share of failing tasks by a little from the one that the log has told.
+fn is_small_step(own: u32, entry: &JournalEntry, told: &mut Option<(u32, String)>) -> bool {
+    let text = match &entry.fact {
+        Fact::Fleet(
+            FleetFact::ProblemRaised { number, text, .. } | FleetFact::ProblemReworded { number, text, .. },
+        ) if *number == own => text,
+        _ => return false,
+    };
+    let now = failing_share(&text.line()).map(|(share, rest)| {
+        // What the last failed task said is in the title.
+        let (tasks, _) = rest.split_once(", last with \"").unwrap_or((rest, ""));
+        let breaker = rest.rsplit_once("; breaker ").map_or("", |(_, breaker)| breaker);
+        (share, format!("{tasks} {breaker}"))
+    });
+    let is_small = told
+        .as_ref()
+        .zip(now.as_ref())
+        .is_some_and(|((before, of), (share, what))| of == what && before.abs_diff(*share) < POINTS);
+    if !is_small {
+        *told = now;
+    }
+    is_small
 }
 
 /// Facts of an agent that may have caused or ended a problem.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 
 use crate::domain::agent::Health;
-use crate::domain::metrics::{Dimension, Heat, Minute, share as share_of};
+use crate::domain::metrics::{Dimension, Heat, HeatCause, Minute, share as share_of};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
@@ -22,7 +22,7 @@ use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::{Listing, Order, Rows, shows_list};
-use crate::tui::views::measured::{MeasuredGroups, Named, percentile};
+use crate::tui::views::measured::{MeasuredGroups, Named};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, flexible};
@@ -78,7 +78,9 @@ impl Rows for PulseRows {
             i64::from(matches!(agent.health, Health::Down | Health::LoginNeeded | Health::NotSpoken))
         });
         let (heat, bad) = group.badness();
-        SortKey::Pair(down * 10 + i64::from(heat), i64::from(bad))
+        // Those that fail come before those that are only slow.
+        let fails = i64::from(heat >= Heat::Much as u32 && group.cause_lately() == Some(HeatCause::Failures));
+        SortKey::Pair(down * 20 + fails * 10 + i64::from(heat), i64::from(bad))
     }
 
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
@@ -90,7 +92,7 @@ impl Rows for PulseRows {
             cells: PulseColumn::cells(|column| match column {
                 PulseColumn::Agent => span(group.name.clone(), Role::Plain),
                 PulseColumn::Heat => span(cells.clone(), Role::Plain),
-                PulseColumn::Now => now(ctx, group),
+                PulseColumn::Now => now(ctx, group, u16::MAX),
             }),
             marked: false,
         }
@@ -111,7 +113,7 @@ pub fn mark(heat: Heat, ascii: bool) -> (char, Role) {
 }
 
 /// The text after a row: its current fault, or that there is none.
-pub fn now(ctx: &Context, group: &Group) -> Span {
+pub fn now(ctx: &Context, group: &Group, room: u16) -> Span {
     let agent = group.agent.and_then(|key| ctx.snapshot.agents.get(key));
     if let Some(agent) = agent.filter(|agent| !matches!(agent.health, Health::Up | Health::Degraded)) {
         let label = states::agent(agent, ctx.glyphs());
@@ -130,15 +132,30 @@ pub fn now(ctx: &Context, group: &Group) -> Span {
     match group.lately() {
         Heat::Unwatched => span("not watched", Role::Doubt),
         Heat::Usual => span("as usual", Role::Quiet),
-        _ if bad > 0 => {
-            let role = if bad * 5 > ended { Role::Bad } else { Role::Warn };
-            let percent = share_of(u64::from(bad), u64::from(ended), 100);
-            span(format!("{percent} % {}", ctx.glyphs().failed), role)
-        }
         _ => {
-            let slowest = last.iter().max_by_key(|part| part.tally.took.percentile(95));
-            let p95 = slowest.map_or_else(String::new, |part| percentile(&part.tally.took, 95));
-            span(format!("p95 {p95}"), Role::Warn)
+            let slow = |what: &str, now: Duration, usual: Duration| {
+                let short = format!("{what} {}", format::measured(now));
+                let long = format!("{short}, usually {}", format::measured(usual));
+                let text = if long.chars().count() <= usize::from(room) { long } else { short };
+                span(text, Role::Warn)
+            };
+            match group.cause_lately() {
+                Some(HeatCause::Took(now, usual)) => slow("tasks", now, usual),
+                Some(HeatCause::Answers(now, usual)) => slow("answers", now, usual),
+                Some(HeatCause::Failures) if bad > 0 => {
+                    let role = if bad * 5 > ended { Role::Bad } else { Role::Warn };
+                    let percent = share_of(u64::from(bad), u64::from(ended), 100);
+                    span(format!("{percent} % {}", ctx.glyphs().failed), role)
+                }
+                Some(HeatCause::Failures)
+                    if group.parts.iter().rev().take(5).any(|part| part.tally.bad() > 0) =>
+                {
+                    span("some failed", Role::Warn)
+                }
+                Some(HeatCause::Failures) => span("calls failed", Role::Warn),
+                // An outage that ended longer ago than it is named.
+                None => span("was down", Role::Warn),
+            }
         }
     }
 }
@@ -265,8 +282,10 @@ impl Screen for PulseView {
                 canvas.select(Rect::new(inner.x + 1, y, columns.name + NAME_AT - 1, 1));
             }
             draw_cells(canvas, Rect { x: left, y, width: columns.width, height: 1 }, group);
-            let now = now(ctx, group);
-            canvas.put(left + columns.width + 1, y, &now.text, now.role, FACTS);
+            let x = left + columns.width + 1;
+            let room = inner.right().saturating_sub(x).max(FACTS);
+            let now = now(ctx, group, room);
+            canvas.put(x, y, &now.text, now.role, room);
         }
         // The axis follows the last row.
         let rows = u16::try_from(window.len()).unwrap_or(u16::MAX);

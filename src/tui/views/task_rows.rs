@@ -287,7 +287,10 @@ pub fn explain(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, width: usi
         lines.push(vec![span(job.title.line().into_string(), Role::Title)]);
     }
     let mut state = vec![span(format!("{} {}", label.mark, label.word), label.role)];
-    state.push(span(format!(" {}", since(canvas, ctx, attempt, job)), Role::Plain));
+    // The time is that of the task's state, which a cancel does not change before it is confirmed.
+    let of = attempt.task.as_ref().filter(|_| label.word.starts_with("cancel "));
+    let of = of.map(|task| format!("; {}", task.state.word())).unwrap_or_default();
+    state.push(span(format!("{of} {}", since(canvas, ctx, attempt, job)), Role::Plain));
     if let Some(agent) = ctx.snapshot.agents.get(attempt.agent) {
         state.push(span(format!(" on {}", agent.name.line()), Role::Plain));
     }

@@ -65,7 +65,11 @@ impl Filtered for FilterRow<'_> {
         match key {
             "agent" => Some(agent_name(self.0, self.1)),
             "call" => Some(self.2.call.to_string()),
-            "method" => Some(self.2.method.name().to_owned()),
+            // `SendMessage` finds its streaming form too.
+            "method" => match self.2.method.name() {
+                streams @ "SendStreamingMessage" => Some(format!("{streams} SendMessage")),
+                name => Some(name.to_owned()),
+            },
             "task" => self.2.task.as_ref().map(|task| task.text().line().into_string()),
             "frame" => Some(said(self.2)),
             "kind" => Some(word(self.2.kind).to_owned()),
@@ -82,6 +86,15 @@ fn agent_name(ctx: &Context, key: AgentKey) -> String {
         return "a source".into();
     }
     ctx.snapshot.agents.get(key).map(|agent| agent.name.line().into_string()).unwrap_or_default()
+}
+
+/// `the last 5 frames`
+fn last_frames(count: usize) -> String {
+    match count {
+        0 => "no frame".to_owned(),
+        1 => "the last frame".to_owned(),
+        count => format!("the last {count} frames"),
+    }
 }
 
 fn word(kind: Kind) -> &'static str {
@@ -369,8 +382,7 @@ impl Screen for WireView {
         if let Some(agent) = self.agent {
             title.push(span(format!(" of {}", agent_name(ctx, agent)), Role::Title));
         }
-        let mut facts =
-            vec![span(format!("the last {} frames, secrets removed", self.rows.len()), Role::Quiet)];
+        let mut facts = vec![span(format!("{}, secrets removed", last_frames(self.rows.len())), Role::Quiet)];
         if self.state.settings.faults {
             facts.push(span(" · faults only", Role::You));
         }

@@ -186,7 +186,7 @@ const LUXURY: u8 = 3;
 pub struct Shown {
     /// The columns by their number, in order.
     pub columns: Vec<usize>,
-    /// In wide mode, the columns that are wanted otherwise: what they leave out comes first.
+    /// In wide mode, the columns that are wanted otherwise.
     pub usual: Option<Vec<usize>>,
     /// How rows are sorted.
     pub sort: Sort,
@@ -214,6 +214,9 @@ pub struct Fit {
     /// The cells between two columns.
     pub gap: u16,
 }
+
+/// From this width on, wide mode only adds columns.
+const ROOMY: u16 = 100;
 
 /// The width of a table with these columns.
 fn total(shown: &[usize], width: impl Fn(usize) -> u16) -> u16 {
@@ -281,12 +284,15 @@ impl<'c> Needs<'c> {
         shown
     }
 
-    /// The one that is worth most, then those that are usually left out, then the others, as far as there is room.
+    /// The one that is worth most, then those that are usual, then the others, as far as there is room. A narrow table has
+    /// no room for more than the usual ones: there those that are usually left out come first.
     fn wide(&self, all: &[usize], usual: &[usize], width: u16) -> Vec<usize> {
         let keep = |at: usize| self.columns[at].keep;
         let most = usual.iter().copied().max_by_key(|at| keep(*at));
         let mut by_worth = all.to_vec();
-        by_worth.sort_by_key(|at| std::cmp::Reverse((Some(*at) == most, !usual.contains(at), keep(*at))));
+        by_worth.sort_by_key(|at| {
+            std::cmp::Reverse((Some(*at) == most, usual.contains(at) == (width >= ROOMY), keep(*at)))
+        });
         let mut shown: Vec<usize> = Vec::new();
         for at in by_worth {
             let more: Vec<usize> =
@@ -305,8 +311,9 @@ impl<'c> Needs<'c> {
 /// that is worth most up to its preferred width, to the others up to `MODEST`, to the first again, and to the others
 /// again, each at most what it needs. What is left stands between the columns and behind the last one.
 ///
-/// In wide mode all columns are shown if they fit. Otherwise those that are usually left out stay longest, beside the
-/// column that is worth most.
+/// In wide mode all columns are shown if they fit. Otherwise, from `ROOMY` cells on, those that are usually left out are
+/// added as far as there is room, and none is taken away; below that they stay longest, beside the column that is worth
+/// most.
 pub fn fit(columns: &[Column], shown: &Shown, width: u16, content: impl Fn(usize) -> u16) -> Fit {
     let needs = Needs::new(columns, shown.sort, content);
     let chosen = needs.chosen(shown, width);
@@ -500,7 +507,7 @@ mod tests {
         assert_eq!(names(30, false), [("TASK", 5), ("JOB", 20)]);
         assert_eq!(names(10, false), [("TASK", 6)]);
         assert_eq!(names(60, true).len(), 5);
-        // Where not all columns fit, wide mode shows those that are usually left out.
+        // Where not all columns fit a narrow table, wide mode shows those that are usually left out.
         assert_eq!(names(43, true), [("TASK", 5), ("JOB", 13), ("STATE", 10), ("FROM", 8)]);
         assert_eq!(names(31, true), [("TASK", 5), ("AGENT", 12), ("FROM", 8)]);
         assert_eq!(names(20, true), [("TASK", 5), ("STATE", 10)]);

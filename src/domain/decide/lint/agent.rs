@@ -8,7 +8,8 @@ use crate::domain::decide::lint::{Finding, groups};
 use crate::domain::decide::live::AgentLive;
 use crate::domain::decide::turn::Turn;
 use crate::domain::id::AgentKey;
-use crate::domain::problem::{Kind, Subject, with_risk};
+use crate::domain::metrics::share as share_of;
+use crate::domain::problem::{Kind, Subject, failing_share, with_risk};
 use crate::domain::time::At;
 
 pub(super) const KINDS: &[Kind] = &[
@@ -179,13 +180,13 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
         if let Some(cause @ Cause::TasksFailing { .. }) = &live.evidence.failing {
             found.push(Finding {
                 kind: Kind::AgentFailing,
-                text: failing_words(cause, live),
+                text: failing_words(turn, key, cause, live),
                 next: cause.next_step().into(),
                 eased: false,
             });
         }
         if let Some((skill, share)) = &live.evidence.failing_skill {
-            let share = share_words(share.0, share.1);
+            let share = share_words(turn, key, Kind::SkillFailing, share.0, share.1);
             found.push(Finding {
                 kind: Kind::SkillFailing,
                 text: format!(
@@ -271,14 +272,26 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
     found
 }
 
-/// Rounds down to tens, so that the text does not change with each task.
-fn share_words(failed: u32, of: u32) -> String {
-    if failed == of { "all".to_owned() } else { format!("{} %", failed * 100 / of.max(1) / 10 * 10) }
+/// A share that differs less than this from the one that is told is not worth a fact with each task.
+const TOLD_WITHIN: u32 = 3;
+
+/// The share of tasks that fail, or the one that the problem tells, while it is nearly true.
+fn share_words(turn: &Turn, key: AgentKey, kind: Kind, failed: u32, of: u32) -> String {
+    if failed == of {
+        return "all".to_owned();
+    }
+    let share = share_of(u64::from(failed), u64::from(of), 100);
+    let told = turn.state().raised(kind, Subject::Agent(key)).and_then(|problem| {
+        let line = problem.text.line();
+        let (told, _) = failing_share(&line)?;
+        (told < 100 && told.abs_diff(share) < TOLD_WITHIN).then_some(told)
+    });
+    format!("{} %", told.unwrap_or(share))
 }
 
-fn failing_words(cause: &Cause, live: &AgentLive) -> String {
+fn failing_words(turn: &Turn, key: AgentKey, cause: &Cause, live: &AgentLive) -> String {
     let Cause::TasksFailing { failed, of } = cause else { return String::new() };
-    let share = share_words(*failed, *of);
+    let share = share_words(turn, key, Kind::AgentFailing, *failed, *of);
     let text = live.evidence.last_failure.as_ref().filter(|text| !text.is_empty());
     let last = text.map(|text| format!(", last with \"{}\"", text.shortened(80).line())).unwrap_or_default();
     format!("fails {share} of its tasks{last}")

@@ -279,7 +279,7 @@ impl NowView {
 
     fn draw_changes(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let words = if self.problem(ctx).is_some() {
-            format!("what changed in the 2h before {}", ctx.clocks.second(self.lead.began, ctx.now))
+            format!("what changed from 2h before {} on", ctx.clocks.second(self.lead.began, ctx.now))
         } else {
             format!("what changed in {}", ctx.window.word(&ctx.clocks))
         };
@@ -411,7 +411,7 @@ impl NowView {
             canvas.put(x + 3, y, &group.name, Role::Plain, name);
             let room = wide.saturating_sub(name + FACTS + 6);
             draw_cells(canvas, Rect { x: x + name + 4, y, width: room, height: 1 }, group);
-            let now = now(ctx, group);
+            let now = now(ctx, group, FACTS);
             canvas.put(x + wide - FACTS - 1, y, &now.text, now.role, FACTS);
             if self.pane == Pane::Agents && cursor.unwrap_or(0) == usize::from(at) {
                 canvas.put(x, y, canvas.theme.glyphs.cursor, Role::You, 1);

@@ -153,7 +153,9 @@ impl NowView {
     fn speaks_for_itself(&self) -> bool {
         let of = &self.impact.source;
         self.selected().is_some_and(|key| {
-            of.groups.get(key).is_some_and(|group| impact::is_unusual(group, of.risk(key), of.step))
+            of.groups.get(key).is_some_and(|group| {
+                group.total.bad() > 0 || impact::is_unusual(group, of.risk(key), of.step)
+            })
         })
     }
 
