@@ -22,7 +22,7 @@ use crate::net::Redactor;
 use crate::net::clock::Clock;
 use crate::store::telemetry::{Offer, Taken, TelemetryReader, TelemetryWriter};
 use crate::store::{Reader, StoreError};
-use crate::telemetry::limits::Retention;
+use crate::telemetry::limits::{self, Retention};
 use crate::telemetry::model::Span;
 use crate::telemetry::otlp::{Signal, Unreadable, json, split};
 use crate::telemetry::own::{self, OwnJob};
@@ -289,7 +289,11 @@ fn trace_of(
     Ok(all)
 }
 
-fn add(all: &mut TraceSpans, more: TraceSpans) {
+/// Adds spans as far as one trace may have them: what many delegated tasks did may be many traces.
+fn add(all: &mut TraceSpans, mut more: TraceSpans) {
+    let room = limits::SPANS_OF_TRACE.saturating_sub(all.spans.len());
+    all.dropped += more.spans.len().saturating_sub(room) as u64;
+    more.spans.truncate(room);
     all.spans.extend(more.spans);
     all.logs += more.logs;
     all.dropped += more.dropped;

@@ -180,7 +180,7 @@ fn add_agents(agents: &mut Vec<Untrusted>, more: &[Untrusted]) {
     }
 }
 
-/// The most severe first, or as asked; the trace decides between equals, so that nothing jumps.
+/// In the order that is asked for; the trace decides between equals, so that nothing jumps.
 pub fn sort(entries: &mut [TraceEntry], order: TraceOrder) {
     let newest = |a: &TraceEntry, b: &TraceEntry| (b.start, b.trace).cmp(&(a.start, a.trace));
     entries.sort_by(|a, b| match order {

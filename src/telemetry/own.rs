@@ -77,6 +77,8 @@ struct Builder<'a> {
     /// The place of the wait that goes on.
     waiting: Option<usize>,
     over: Option<At>,
+    /// True if somebody else sent it.
+    found: bool,
 }
 
 struct OpenAttempt {
@@ -108,6 +110,7 @@ impl<'a> Builder<'a> {
             inner: Vec::new(),
             waiting: None,
             over: None,
+            found: false,
         };
         builder.job.parent = of.parent.map(SpanId::from);
         builder
@@ -116,7 +119,8 @@ impl<'a> Builder<'a> {
     fn take(&mut self, at: At, seq: u64, fact: &JobFact) {
         match fact {
             JobFact::Opened { origin, title, caller, skill, context, .. } => {
-                let what = if *origin == Origin::Sent { "job" } else { "task" };
+                self.found = *origin == Origin::Found;
+                let what = if self.found { "task" } else { "job" };
                 self.job.name = Untrusted::from(format!("{what} {}", title.raw()));
                 self.job.start = at.into();
                 self.about(caller.as_ref(), skill.as_ref());
@@ -223,7 +227,7 @@ impl<'a> Builder<'a> {
                 attempt.span.attributes.push(Attribute::text(convention::A2A_TASK, task.text()));
                 // A found task ran before it was found; its agent says since when.
                 if let Some(began) = peer_time.map(|time| At::from_micros(time.micros()))
-                    && self.job.name.raw().starts_with("task ")
+                    && self.found
                     && began < at
                 {
                     attempt.span.start = attempt.span.start.min(began.into());
@@ -345,12 +349,11 @@ impl<'a> Builder<'a> {
         }
         let all_ended = self.attempts.iter().all(|attempt| attempt.span.end.is_some());
         let last = self.attempts.iter().filter_map(|attempt| attempt.span.end).max();
-        let is_found = self.job.name.raw().starts_with("task ");
         if self.waiting.is_none() && all_ended {
             // A job that was sent is over when it says so; until then another attempt may follow.
             let over = self.over.map(UnixNanos::from);
             let completed = self.attempts.iter().any(|of| of.state == Some(TaskState::Completed));
-            self.job.end = if is_found || completed || over.is_some() { over.max(last) } else { None };
+            self.job.end = if self.found || completed || over.is_some() { over.max(last) } else { None };
         }
         let ended = self.attempts.last();
         if self.job.end.is_some()
@@ -361,7 +364,7 @@ impl<'a> Builder<'a> {
         }
         let mut spans = match &mut *self.attempts {
             // A task that somebody else sent is one thing: nothing waited for it, and no other attempt follows.
-            [found] if is_found => {
+            [found] if self.found => {
                 found.span.parent = self.job.parent;
                 found.span.name = self.job.name;
                 found.span.attributes.append(&mut self.job.attributes);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use self::body::{Format, decoded, framed};
 use super::http::{Access, Body, Call, Caller, GrpcStatus, Limits, Reply, Route, Server, Stats};
@@ -25,6 +26,9 @@ use crate::telemetry::protobuf::Message;
 
 /// Requests up to this long are decoded where they are read; longer ones would keep other connections waiting.
 const SMALL: usize = 64 * 1024;
+/// Larger or compressed requests that are decoded at once; others wait, and are answered with 503 if that takes too long. A
+/// few bytes of gzip become 4 MiB, and JSON takes many times its length while it is read.
+const DECODED_AT_ONCE: usize = 2;
 /// An exporter keeps its connection, and sends every few seconds.
 const EXCHANGE: Duration = Duration::from_secs(120);
 const LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -48,10 +52,11 @@ pub fn serve(
 }
 
 fn routes(telemetry: &Telemetry) -> Vec<Route> {
+    let turns = Arc::new(Semaphore::new(DECODED_AT_ONCE));
     let route = |path: &'static str, signal: Signal| {
-        let telemetry = telemetry.clone();
+        let (telemetry, turns) = (telemetry.clone(), turns.clone());
         Route::new(Method::POST, path, Body::Otlp(limits::REQUEST), Caller::Writer, move |call| {
-            receive(telemetry.clone(), signal, call)
+            receive(telemetry.clone(), turns.clone(), signal, call)
         })
     };
     vec![
@@ -62,13 +67,19 @@ fn routes(telemetry: &Telemetry) -> Vec<Route> {
     ]
 }
 
-async fn receive(telemetry: Telemetry, signal: Signal, call: Call) -> Reply {
+async fn receive(telemetry: Telemetry, turns: Arc<Semaphore>, signal: Signal, call: Call) -> Reply {
     let format = Format::of(&call);
     if call.body.len() <= SMALL && call.encoding.is_empty() {
         return answer(&telemetry, signal, format, &call);
     }
-    // The body counts against the listener's budget until the work is done, even if its client has left.
-    let taken = tokio::task::spawn_blocking(move || answer(&telemetry, signal, format, &call)).await;
+    let busy = || failure(format, StatusCode::SERVICE_UNAVAILABLE, "the receiver is ending");
+    let Ok(turn) = turns.acquire_owned().await else { return busy() };
+    // The turn and the body's share of the listener's budget are kept until the work is done, even if its client has left.
+    let taken = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        answer(&telemetry, signal, format, &call)
+    })
+    .await;
     taken.unwrap_or_else(|_| {
         failure(format, StatusCode::INTERNAL_SERVER_ERROR, "the request could not be read")
     })

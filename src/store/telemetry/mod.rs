@@ -61,6 +61,7 @@ const STEPS: &[&str] = &["
         data BLOB NOT NULL
     );
     CREATE INDEX log_received ON log (received);
+    CREATE INDEX log_resource ON log (resource);
     CREATE INDEX log_trace ON log (trace) WHERE trace IS NOT NULL;
 "];
 

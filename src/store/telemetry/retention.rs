@@ -36,7 +36,16 @@ pub(super) fn used(connection: &Connection) -> rusqlite::Result<u64> {
 pub(super) fn clean(connection: &mut Connection, keep: Retention, now: At) -> rusqlite::Result<Removed> {
     let before = (now - keep.time).micros();
     while remove_where(connection, "received < ?1", before, AT_ONCE)? > 0 {}
-    while remove_logs(connection, Some(before))? > 0 {}
+    let mut logs = 0;
+    loop {
+        match remove_logs(connection, Some(before), LOGS_AT_ONCE)? {
+            0 => break,
+            removed => logs += removed,
+        }
+    }
+    if logs > 0 {
+        remove_resources(connection)?;
+    }
     let mut sampled = 0;
     let mut in_use = used(connection)?;
     if in_use > keep.bytes / 100 * limits::RESERVE_FROM {
@@ -53,7 +62,11 @@ pub(super) fn clean(connection: &mut Connection, keep: Retention, now: At) -> ru
         while in_use > wanted {
             let removed = remove_where(connection, "?1 = ?1", 0, AT_ONCE / 10)?;
             sampled += removed;
-            if removed + remove_logs(connection, None)? == 0 {
+            let logs = remove_logs(connection, None, AT_ONCE)?;
+            if logs > 0 {
+                remove_resources(connection)?;
+            }
+            if removed + logs == 0 {
                 break;
             }
             in_use = used(connection)?;
@@ -136,12 +149,22 @@ fn remove(connection: &mut Connection, numbers: &[i64]) -> rusqlite::Result<u64>
 }
 
 /// Removes the oldest records, of those received before a time or of all.
-fn remove_logs(connection: &Connection, before: Option<i64>) -> rusqlite::Result<u64> {
+fn remove_logs(connection: &Connection, before: Option<i64>, most: u64) -> rusqlite::Result<u64> {
     let removed = connection
         .prepare_cached(
             "DELETE FROM log WHERE number IN
              (SELECT number FROM log WHERE ?1 IS NULL OR received < ?1 ORDER BY number LIMIT ?2)",
         )?
-        .execute(params![before, LOGS_AT_ONCE])?;
+        .execute(params![before, most])?;
     Ok(removed as u64)
+}
+
+/// Removes resources of which no record is left: a sender may name another one with each request.
+fn remove_resources(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM resource WHERE NOT EXISTS (SELECT 1 FROM log WHERE log.resource = resource.number)",
+        )?
+        .execute([])?;
+    Ok(())
 }

@@ -276,6 +276,27 @@ fn a_full_store_keeps_what_somebody_will_look_for() {
 }
 
 #[test]
+fn resources_go_with_their_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = 8 * 1024 * 1024;
+    let writer = TelemetryWriter::new(dir.path(), Retention { bytes, ..Retention::default() });
+    for number in 0..4000 {
+        let service = format!("{number} {}", "x".repeat(4000));
+        offer_logs(&writer, number, &[record(&service, Severity::Info, "another one")]);
+        if number % 100 == 0 {
+            written(&writer);
+        }
+    }
+    written(&writer);
+    drop(writer);
+    let size = std::fs::metadata(telemetry_path(dir.path())).unwrap().len();
+    assert!(size < bytes + bytes / 10, "{size}");
+    let reader = TelemetryReader::open(dir.path()).unwrap().unwrap();
+    let rows = reader.logs(&LogFilter { limit: 9000, ..LogFilter::default() }).unwrap();
+    assert!(rows.first().is_some_and(|row| row.record.resource.service().raw().starts_with("3999 ")));
+}
+
+#[test]
 fn what_is_too_old_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let keep = Retention { time: Duration::from_secs(100), ..Retention::default() };

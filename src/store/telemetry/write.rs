@@ -17,8 +17,7 @@ use crate::domain::time::At;
 use crate::domain::trace::TraceId;
 use crate::telemetry::limits::{self, Retention};
 use crate::telemetry::model::UnixNanos;
-use crate::telemetry::otlp::decode;
-use crate::telemetry::otlp::split::{self, LogPart, Logs, TracePart, TraceSummary, Traces};
+use crate::telemetry::otlp::split::{LogPart, Logs, TracePart, TraceSummary, Traces};
 use crate::telemetry::query::TelemetryStatus;
 
 /// Offers that wait for the thread. When it is full, further ones are refused.
@@ -491,21 +490,12 @@ fn write_logs(transaction: &Transaction<'_>, at: At, logs: &Logs) -> rusqlite::R
                 number
             }
         };
-        write_log(transaction, at, record, resource, logs)?;
+        write_log(transaction, at, record, resource)?;
     }
     Ok(())
 }
 
-fn write_log(
-    transaction: &Transaction<'_>,
-    at: At,
-    record: &LogPart,
-    resource: i64,
-    logs: &Logs,
-) -> rusqlite::Result<()> {
-    let of = logs.resources.get(record.resource).map_or(&[][..], Vec::as_slice);
-    let decoded = decode::logs(&split::with_resource(of, &record.data));
-    let body = decoded.first().map(|record| record.body.text()).unwrap_or_default();
+fn write_log(transaction: &Transaction<'_>, at: At, record: &LogPart, resource: i64) -> rusqlite::Result<()> {
     // A record without any time happened when it came.
     let happened = if record.at.0 == 0 { UnixNanos::from(at) } else { record.at };
     transaction
@@ -521,7 +511,7 @@ fn write_log(
             record.trace.map(|trace| trace.0.to_vec()),
             record.span.map(|span| span.0.to_vec()),
             resource,
-            body.raw(),
+            record.body.raw(),
             record.data
         ])?;
     Ok(())

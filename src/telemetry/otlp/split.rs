@@ -110,6 +110,8 @@ pub struct LogPart {
     pub span: Option<SpanId>,
     /// The place of its resource in [`Logs::resources`].
     pub resource: usize,
+    /// What it says.
+    pub body: Untrusted,
     /// The record as `LogRecord`.
     pub data: Vec<u8>,
 }
@@ -424,6 +426,7 @@ fn scan_log(raw: &[u8], service: &Untrusted, resource: usize) -> Result<LogPart,
         trace: None,
         span: None,
         resource,
+        body: Untrusted::default(),
         data: Vec::new(),
     };
     for field in fields(raw) {
@@ -434,6 +437,10 @@ fn scan_log(raw: &[u8], service: &Untrusted, resource: usize) -> Result<LogPart,
             n::OBSERVED => observed = value.number(),
             n::SEVERITY => part.severity = Severity::from_number(value.number()),
             n::SEVERITY_TEXT => word = value.bytes(),
+            n::BODY => {
+                let body = any_value(value.bytes(), 0)?.text();
+                part.body = beginning(body.raw().as_bytes()).into();
+            }
             n::TRACE => part.trace = trace_id(value.bytes()),
             n::SPAN => part.span = span_id(value.bytes()),
             _ => {}
