@@ -294,13 +294,18 @@ impl Writing {
             now = batch.iter().map(|waiting| waiting.at).fold(now, At::max);
             let written = self.write(&batch);
             self.shared.counts.in_memory.fetch_sub(bytes as u64, Ordering::Relaxed);
-            self.report(written, &batch);
+            let used = self.report(written, &batch);
             drop(batch);
-            let used = self.shared.counts.on_disk.load(Ordering::Relaxed);
-            let full = used > self.keep.bytes / 100 * limits::RESERVE_FROM;
-            if full || cleaned.is_none_or(|cleaned| now.since(cleaned) > CLEAN) {
+            let full = used.is_some_and(|used| used > self.keep.bytes / 100 * limits::RESERVE_FROM);
+            let used = if full || cleaned.is_none_or(|cleaned| now.since(cleaned) > CLEAN) {
                 cleaned = Some(now);
-                self.clean(now);
+                self.clean(now).or(used)
+            } else {
+                used
+            };
+            // Told after the cleaning, so that nothing is refused while room is being made for it.
+            if let Some(used) = used {
+                self.shared.counts.on_disk.store(used, Ordering::Relaxed);
             }
         }
         if let Some(connection) = &self.connection {
@@ -309,7 +314,8 @@ impl Writing {
         }
     }
 
-    fn write(&mut self, batch: &[Waiting]) -> Result<(), Untrusted> {
+    /// Writes a batch; returns the bytes that the file uses then.
+    fn write(&mut self, batch: &[Waiting]) -> Result<u64, Untrusted> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => {
@@ -334,16 +340,18 @@ impl Writing {
             retention::used(connection)
         };
         let used = write().map_err(|error| error.to_string())?;
-        self.shared.counts.on_disk.store(used, Ordering::Relaxed);
         self.shared.counts.dropped.fetch_add(dropped, Ordering::Relaxed);
-        Ok(())
+        Ok(used)
     }
 
     /// What could not be written was taken already: it counts as refused from here on.
-    fn report(&mut self, written: Result<(), Untrusted>, batch: &[Waiting]) {
+    fn report(&mut self, written: Result<u64, Untrusted>, batch: &[Waiting]) -> Option<u64> {
         let mut fault = self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
         match written {
-            Ok(()) => *fault = None,
+            Ok(used) => {
+                *fault = None;
+                Some(used)
+            }
             Err(why) => {
                 if fault.is_none() {
                     tracing::warn!("telemetry is not written: {why}");
@@ -362,18 +370,23 @@ impl Writing {
                     count.fetch_sub(items, Ordering::Relaxed);
                     counts.refused.fetch_add(items, Ordering::Relaxed);
                 }
+                None
             }
         }
     }
 
-    fn clean(&mut self, now: At) {
-        let Some(connection) = &mut self.connection else { return };
+    /// Removes what is too old or too much; returns the bytes that the file uses then.
+    fn clean(&mut self, now: At) -> Option<u64> {
+        let connection = self.connection.as_mut()?;
         match retention::clean(connection, self.keep, now) {
             Ok(Removed { sampled, used }) => {
                 self.shared.counts.sampled.fetch_add(sampled, Ordering::Relaxed);
-                self.shared.counts.on_disk.store(used, Ordering::Relaxed);
+                Some(used)
             }
-            Err(error) => tracing::warn!("old telemetry is not removed: {error}"),
+            Err(error) => {
+                tracing::warn!("old telemetry is not removed: {error}");
+                None
+            }
         }
     }
 }
