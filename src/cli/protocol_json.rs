@@ -77,7 +77,7 @@ fn trace(snapshot: &Snapshot, attempt: &Attempt) -> Option<String> {
 /// The state that the agent reports, if it is in doubt.
 pub fn agent_says(task: &Task) -> Option<TaskState> {
     let doubted = task.verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict == Verdict::Conflict);
-    task.says.clone().or_else(|| doubted.then(|| task.state.clone()))
+    task.says.as_deref().cloned().or_else(|| doubted.then(|| task.state.clone()))
 }
 
 /// Puts our words into a task's metadata; an agent's own member of that name is dropped.

@@ -85,7 +85,7 @@ fn a_stream_and_a_store_that_disagree_are_both_shown() {
     for old in [false, true] {
         check(Behaviour::Disagrees, old, "work", |a| {
             ends(a, TaskState::Completed, Some(Verdict::Conflict))
-                && a.task.as_ref().is_some_and(|t| t.says == Some(TaskState::Working))
+                && a.task.as_ref().is_some_and(|t| t.says.as_deref() == Some(&TaskState::Working))
         });
     }
 }
@@ -263,11 +263,12 @@ async fn the_state_survives_a_restart() {
     let snapshot = handle.snapshot();
     assert_eq!(task_of(&snapshot, steady).map(|task| &task.state), Some(&TaskState::Completed));
     assert!(
-        task_of(&snapshot, silent).is_some_and(|task| task.gap_since.is_some() || task.verdict.is_some())
+        task_of(&snapshot, silent).is_some_and(|task| task.gap_since().is_some() || task.verdict.is_some())
     );
     until(&handle, "the task again", |snapshot| {
         let task = task_of(snapshot, silent)?;
-        (task.state == TaskState::Working && task.verdict.is_none() && task.gap_since.is_none()).then_some(())
+        (task.state == TaskState::Working && task.verdict.is_none() && task.gap_since().is_none())
+            .then_some(())
     })
     .await;
     assert_eq!(fleet.received(), (2, 0));

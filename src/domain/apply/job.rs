@@ -233,7 +233,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
             });
         }
         AttemptFact::ClaimSeen { says, via: _ } => {
-            edit_task(state, job, id, |task| task.says.clone_from(says));
+            edit_task(state, job, id, |task| task.says = says.clone().map(Box::new));
         }
         AttemptFact::MessageSeen { message, status } => {
             touch(state, job, id, |attempt| add_message(attempt, at, message, *status));
@@ -258,9 +258,11 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
             });
         }
         AttemptFact::GapOpened { since, cause: _ } => {
-            edit_task(state, job, id, |task| task.gap_since = Some(*since));
+            edit_task(state, job, id, |task| task.unwatched_since = Some(*since));
         }
-        AttemptFact::GapClosed { .. } => edit_task(state, job, id, |task| task.gap_since = None),
+        AttemptFact::GapClosed { .. } => {
+            edit_task(state, job, id, |task| task.unwatched_since = task.ended_after());
+        }
         AttemptFact::VerdictChanged { verdict, usual } => {
             edit_task(state, job, id, |task| change_verdict(task, at, *verdict, *usual));
         }
@@ -285,7 +287,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
             attempt.progress = None;
             if let Some(task) = &mut attempt.task {
                 task.settled = true;
-                task.gap_since = None;
+                task.unwatched_since = task.ended_after();
             }
         }),
         AttemptFact::Won => {
@@ -360,8 +362,7 @@ fn new_task(
         ignored: false,
         cascades: false,
         last_activity: at,
-        gap_since: None,
-        ended_after: None,
+        unwatched_since: None,
         note: None,
         offers: None,
         artifacts: 0,
@@ -419,7 +420,9 @@ fn change_verdict(task: &mut Task, at: At, verdict: Option<Verdict>, usual: Opti
 }
 
 fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<PeerTime>) {
-    let last_sign = task.last_activity;
+    let ends = seen.is_terminal() && !task.state.is_terminal();
+    let unwatched_since =
+        task.unwatched_since.map(|gap| if ends { gap.min(task.last_activity) } else { gap });
     if task.state != *seen {
         task.state_since = at;
         task.note = None;
@@ -431,9 +434,7 @@ fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<Pee
     task.peer_time = peer_time.or(task.peer_time);
     task.first_peer_time = task.first_peer_time.or(peer_time);
     task.last_activity = at;
-    if task.state.is_terminal() {
-        task.ended_after = task.gap_since.take().map(|gap| gap.min(last_sign));
-    }
+    task.unwatched_since = unwatched_since;
 }
 
 fn add_message(attempt: &mut Attempt, at: At, message: &Message, status: bool) {

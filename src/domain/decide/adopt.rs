@@ -55,7 +55,7 @@ fn is_settled_as(turn: &Turn, key: AttemptKey, report: &TaskReport) -> bool {
     };
     attempt.task.as_ref().is_some_and(|task| {
         let no_doubt =
-            task.settled && task.verdict.is_none() && task.says.is_none() && task.gap_since.is_none();
+            task.settled && task.verdict.is_none() && task.says.is_none() && task.gap_since().is_none();
         no_doubt && task.state == report.status.state && task.peer_time == report.status.timestamp
     })
 }

@@ -69,7 +69,7 @@ pub(super) fn update_seen(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let Some(task) = attempt.task.as_ref() else { return };
     let agent = attempt.agent;
-    let (waits, gap) = (task.state.is_interrupted(), task.gap_since.is_some());
+    let (waits, gap) = (task.state.is_interrupted(), task.gap_since().is_some());
     let ended = matches!(task.state, TaskState::Completed | TaskState::Failed) && !task.settled;
     let watch = turn.watch(key);
     let waited = std::mem::replace(&mut watch.waited, waits);

@@ -58,7 +58,7 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
             let Some(task) = known.task.as_ref().filter(|task| !task.is_over()) else { return };
             let (ours, created, at) = (known.message_id.is_some(), known.created, turn.at);
             // Of an end that nobody saw, only the agent may know the time.
-            let until = match task.gap_since {
+            let until = match task.gap_since() {
                 Some(gap) => job::by_agent_within(*peer_time, gap.min(task.last_activity), at),
                 None => Some(at),
             };

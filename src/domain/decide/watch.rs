@@ -55,7 +55,7 @@ fn task<'t>(turn: &'t Turn<'_>, key: AttemptKey) -> Option<&'t Task> {
 pub(super) fn event_seen(turn: &mut Turn, key: AttemptKey, snapshot: bool, news: bool) {
     let at = turn.at;
     let Some(now) = task(turn, key) else { return };
-    let (over, verdict, gap) = (now.is_over(), now.verdict, now.gap_since.is_some());
+    let (over, verdict, gap) = (now.is_over(), now.verdict, now.gap_since().is_some());
     let agreed = now.cancel.is_some_and(|mark| matches!(mark, CancelMark::Agreed | CancelMark::Unconfirmed));
     baseline::update_seen(turn, key);
     let watch = turn.watch(key);
@@ -139,7 +139,7 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
 }
 
 fn subscribed(turn: &mut Turn, key: AttemptKey, event: StreamEvent) {
-    let gap = task(turn, key).and_then(|task| task.gap_since).is_some();
+    let gap = task(turn, key).and_then(|task| task.gap_since()).is_some();
     match event {
         // The first event of a subscription is the whole task, which includes what was missed.
         StreamEvent::Task(report) if gap => {
@@ -178,7 +178,7 @@ pub(super) fn stream_ended(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<C
         return;
     }
     let interrupted = now.state.is_interrupted();
-    let gap = now.gap_since.is_some();
+    let gap = now.gap_since().is_some();
     if !interrupted {
         // SDKs close streams when the task needs an answer; while it works, the end counts as a cut.
         let watch = turn.watch(key);
@@ -246,7 +246,7 @@ pub(super) fn got(
 /// Handles a requested report and schedules the next one.
 pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: Via, issued: At) {
     let Some(before) = task(turn, key) else { return };
-    let (ended, gap) = (before.state.is_terminal(), before.gap_since.is_some());
+    let (ended, gap) = (before.state.is_terminal(), before.gap_since().is_some());
     let says = report.status.state.clone();
     let changed = observe::report(turn, key, report, via, issued);
     let at = turn.at;
@@ -284,7 +284,7 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
 }
 
 fn close_gap(turn: &mut Turn, key: AttemptKey, via: Via, changed: bool) {
-    if task(turn, key).is_some_and(|task| task.gap_since.is_some()) {
+    if task(turn, key).is_some_and(|task| task.gap_since().is_some()) {
         turn.attempt_fact(key, AttemptFact::GapClosed { via, changed });
     }
 }
@@ -294,7 +294,7 @@ fn confirm(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let Some(now) = attempt.task.as_ref() else { return };
     let agent = attempt.agent;
-    let plain = now.verdict.is_none() && now.cancel.is_none() && now.gap_since.is_none();
+    let plain = now.verdict.is_none() && now.cancel.is_none() && now.gap_since().is_none();
     let watch = turn.watch(key);
     let streamed = plain && watch.reported_end.is_some() && watch.resubscribed == 0 && watch.confirms == 0;
     let at = turn.at;
@@ -337,7 +337,7 @@ pub(super) fn compare(turn: &mut Turn, key: AttemptKey, says: TaskState, via: Vi
         }
         return;
     }
-    let known = now.says.as_ref() == Some(&says);
+    let known = now.says.as_deref() == Some(&says);
     let watch = turn.watch(key);
     watch.confirms += 1;
     if watch.confirms < 2 && !known {
@@ -562,7 +562,7 @@ pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Opt
         if now.settled || now.is_over() {
             continue;
         }
-        let (gap, interrupted) = (now.gap_since.is_some(), now.state.is_interrupted());
+        let (gap, interrupted) = (now.gap_since().is_some(), now.state.is_interrupted());
         let asked = now.verdict == Some(Verdict::Unreachable);
         // Nobody looked for a moment: what it was doubted for goes on until it says something new.
         let doubted =

@@ -210,8 +210,8 @@ pub struct Task {
     pub peer_time: Option<PeerTime>,
     /// The agent's clock for the first state that has one.
     pub first_peer_time: Option<PeerTime>,
-    /// The state that the agent reports, if it differs from `state`.
-    pub says: Option<TaskState>,
+    /// The state that the agent reports, if it differs from `state`; boxed, as few do.
+    pub says: Option<Box<TaskState>>,
     /// The verdict; `None` if there is no doubt.
     pub verdict: Option<Verdict>,
     /// The usual pause, while the task is stuck because of it; boxed, as few are.
@@ -224,10 +224,9 @@ pub struct Task {
     pub cascades: bool,
     /// The time of the last update.
     pub last_activity: At,
-    /// The start of a gap without updates; `None` outside a gap.
-    pub gap_since: Option<At>,
-    /// If nobody saw it end: its last sign before that.
-    pub ended_after: Option<At>,
+    /// Since when nobody watches it, or, once it has ended, its last sign before an end that nobody saw; `None` if it is,
+    /// or was, watched. One field for both, as a million ended tasks carry it.
+    pub unwatched_since: Option<At>,
     /// The agent's last words.
     pub note: Option<Untrusted>,
     /// The answers that they offer.
@@ -341,7 +340,7 @@ impl Attempt {
         if task.verdict == Some(Verdict::Lost) {
             return known;
         }
-        if let Some(after) = task.ended_after {
+        if let Some(after) = task.ended_after() {
             let by_agent = by_agent_within(task.peer_time, after, known.at);
             return Since { at: by_agent.unwrap_or(known.at), found: by_agent.is_none() };
         }
@@ -375,7 +374,7 @@ impl Attempt {
     /// Between when it ended, if nobody saw it and its agent does not say when.
     pub fn ended_unseen(&self) -> Option<Unseen> {
         let task = self.task.as_ref()?;
-        let (after, before) = (task.ended_after?, task.state_since);
+        let (after, before) = (task.ended_after()?, task.state_since);
         self.since().found.then_some(Unseen { after, before })
     }
 
@@ -465,5 +464,15 @@ impl Task {
     /// Ended, or its agent forgot it.
     pub fn is_over(&self) -> bool {
         self.state.is_terminal() || self.verdict == Some(Verdict::Lost)
+    }
+
+    /// The start of a gap without updates; `None` outside a gap.
+    pub fn gap_since(&self) -> Option<At> {
+        self.unwatched_since.filter(|_| !self.state.is_terminal())
+    }
+
+    /// If nobody saw it end: its last sign before that.
+    pub fn ended_after(&self) -> Option<At> {
+        self.unwatched_since.filter(|_| self.state.is_terminal())
     }
 }

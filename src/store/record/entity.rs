@@ -17,7 +17,7 @@ use crate::protocol::json::{Members, Object};
 
 record! {
     Task {
-        id, context, state, state_since, peer_time, first_peer_time, says, verdict, usual, cancel, ignored, cascades, last_activity as "last_sign", gap_since, ended_after,
+        id, context, state, state_since, peer_time, first_peer_time, says, verdict, usual, cancel, ignored, cascades, last_activity as "last_sign", unwatched_since as "gap_since",
         note, offers, artifacts, bytes, settled,
     }
     Answer { message, phase, cause }

@@ -355,7 +355,7 @@ fn ids(attempt: &Attempt, job: Option<&Job>) -> Vec<Span> {
 pub fn doubt(canvas: &Canvas<'_>, attempt: &Attempt) -> Option<String> {
     let task = attempt.task.as_ref()?;
     let silent = || format!("silent for {}", canvas.age(task.last_activity));
-    let says = task.says.as_ref().unwrap_or(&task.state).word();
+    let says = task.says.as_deref().unwrap_or(&task.state).word();
     Some(match task.verdict? {
         Verdict::Silent => format!("{}, what is usual is not known yet; reported as {says}", silent()),
         Verdict::Unheard => format!("reported as {says}, but nothing ever arrived on its stream"),

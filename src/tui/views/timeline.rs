@@ -258,7 +258,7 @@ fn now(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> Vec<Span> {
         return vec![span(format!("now  {} {}", label.mark, label.word), label.role)];
     };
     let mut words = vec![span(format!("now  {} {}", label.mark, label.word), label.role)];
-    if let Some(gap) = task.gap_since {
+    if let Some(gap) = task.gap_since() {
         let text = format!("  {0}{0}{0} no updates for {1}", ctx.glyphs().gap, canvas.age(gap));
         words.push(span(text, Role::Doubt));
     } else if !attempt.needs_you() {

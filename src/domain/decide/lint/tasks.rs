@@ -75,7 +75,7 @@ pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Findin
     let (what, all) = (subject(turn, first), members.len());
     let whom = if all == 1 { what } else { format!("{all} tasks, the first {what}") };
     let says = first.task.as_ref().map_or_else(String::new, |task| {
-        task.says.as_ref().map_or_else(|| task.state.word(), |says| says.word())
+        task.says.as_deref().map_or_else(|| task.state.word(), |says| says.word())
     });
     let state = first.task.as_ref().map_or_else(String::new, |task| task.state.word());
     let (text, next) = match kind {
